@@ -1,0 +1,129 @@
+import type { Environment, EnvironmentNode } from './schema.ts';
+
+/** A mistake at a place in the document, with the fix. */
+export interface Mistake {
+  readonly path: readonly (string | number)[];
+  readonly what: string;
+  readonly fix: string;
+}
+
+/** What could be parsed: sections with mistakes of their own are missing; a node that could not be parsed is undefined. */
+export interface ParsedSections extends Partial<Omit<Environment, 'nodes'>> {
+  readonly nodes?: readonly (EnvironmentNode | undefined)[];
+}
+
+/** The rules that span several keys. Pure; says all that is wrong, not the first. */
+export function crossChecks(parsed: ParsedSections): Mistake[] {
+  const nodes = (parsed.nodes ?? []).flatMap((node, index) => (node === undefined ? [] : [{ node, index }]));
+  const complete = parsed.nodes?.every((node) => node !== undefined) ?? false;
+  return [
+    ...duplicates(nodes, 'name', 'Give each node its own name'),
+    ...duplicates(nodes, 'address', 'Give each node its own address'),
+    ...outsideSubnet(nodes, parsed.network?.subnet),
+    ...misplacedPrimary(nodes),
+    ...(complete
+      ? fleetChecks(
+          nodes.map(({ node }) => node),
+          parsed,
+        )
+      : []),
+  ];
+}
+
+type Indexed = { readonly node: EnvironmentNode; readonly index: number };
+
+function duplicates(nodes: readonly Indexed[], key: 'name' | 'address', fix: string): Mistake[] {
+  return nodes.flatMap(({ node, index }, position) => {
+    const first = nodes.slice(0, position).find((other) => other.node[key] === node[key]);
+    if (first === undefined) return [];
+    return [{ path: ['nodes', index, key], what: `${key} ${node[key]} is already used by nodes[${first.index}]`, fix }];
+  });
+}
+
+function outsideSubnet(nodes: readonly Indexed[], subnet: string | undefined): Mistake[] {
+  if (subnet === undefined) return [];
+  return nodes
+    .filter(({ node }) => !contains(subnet, node.address))
+    .map(({ node, index }) => ({
+      path: ['nodes', index, 'address'],
+      what: `address ${node.address} is not a host address of network.subnet ${subnet}`,
+      fix: `Use a free address inside ${subnet}; its first one and its last belong to the network`,
+    }));
+}
+
+function misplacedPrimary(nodes: readonly Indexed[]): Mistake[] {
+  return nodes
+    .filter(({ node }) => node.primary && !node.roles.includes('redis'))
+    .map(({ node, index }) => ({
+      path: ['nodes', index, 'primary'],
+      what: `${node.name} is marked primary but has no redis role`,
+      fix: 'Mark one of the redis nodes',
+    }));
+}
+
+function fleetChecks(nodes: readonly EnvironmentNode[], parsed: ParsedSections): Mistake[] {
+  const having = (role: string) => nodes.filter((node) => node.roles.some((each) => each === role)).length;
+  const mistakes: Mistake[] = [];
+  const needed = { redis: 2, sentinel: 3, app: 1, lb: 1, monitor: 1 };
+  for (const [role, least] of Object.entries(needed)) {
+    if (having(role) >= least) continue;
+    const what = having(role) === 0 ? `no node has the role ${role}` : `only ${having(role)} node has the role ${role}`;
+    mistakes.push({ path: ['nodes'], what, fix: `Give the role ${role} to at least ${least}` });
+  }
+  const primaries = nodes.filter((node) => node.primary && node.roles.includes('redis')).length;
+  if (primaries !== 1) {
+    mistakes.push({
+      path: ['nodes'],
+      what: `${primaries} redis nodes are marked primary`,
+      fix: 'Mark exactly one redis node with `primary: true`; Sentinel decides after the first start',
+    });
+  }
+  mistakes.push(...quorumChecks(having('sentinel'), parsed));
+  const replicas = having('redis') - 1;
+  if (parsed.app !== undefined && parsed.app.durability === 'replicated' && parsed.app.replicasRequired > replicas) {
+    mistakes.push({
+      path: ['app', 'replicasRequired'],
+      what: `writes wait for ${parsed.app.replicasRequired} replicas but there are only ${replicas}`,
+      fix: `Use at most ${replicas}`,
+    });
+  }
+  return mistakes;
+}
+
+function quorumChecks(sentinels: number, parsed: ParsedSections): Mistake[] {
+  const quorum = parsed.sentinel?.quorum;
+  if (quorum === undefined || sentinels === 0) return [];
+  const majority = Math.floor(sentinels / 2) + 1;
+  if (quorum > sentinels) {
+    return [
+      {
+        path: ['sentinel', 'quorum'],
+        what: `quorum ${quorum} can never be reached by ${sentinels} Sentinels`,
+        fix: `Use ${majority}, their majority`,
+      },
+    ];
+  }
+  if (sentinels - quorum < sentinels - majority) {
+    return [
+      {
+        path: ['sentinel', 'quorum'],
+        what: `quorum ${quorum} of ${sentinels} Sentinels is more than a majority: losing ${sentinels - quorum + 1} of them, whom a majority could spare, stops every failover`,
+        fix: `Use ${majority}`,
+      },
+    ];
+  }
+  return [];
+}
+
+/** Whether a host address lies in an IPv4 subnet. Linode keeps the first address (the network), the second (its gateway) and the last. */
+export function contains(subnet: string, address: string): boolean {
+  const [base = '', bits = '32'] = subnet.split('/');
+  const size = 2 ** (32 - Number(bits));
+  const start = Math.floor(toNumber(base) / size) * size;
+  const offset = toNumber(address) - start;
+  return offset > 1 && offset < size - 1;
+}
+
+function toNumber(address: string): number {
+  return address.split('.').reduce((sum, part) => sum * 256 + Number(part), 0);
+}

@@ -1,0 +1,158 @@
+import type { Duplex } from 'node:stream';
+import { Client, type ClientChannel, type ConnectConfig } from 'ssh2';
+import { withDeadline } from './deadline.ts';
+import { FiredrillError, messageOf } from './errors.ts';
+import type { Secret } from './secret.ts';
+
+export interface SshTarget {
+  readonly node: string;
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  /** `ssh-ed25519 AAAA...`: the only key that the node may show. */
+  readonly hostKey: string;
+  readonly privateKey: Secret;
+  readonly connectTimeoutMs: number;
+}
+
+export interface ExecOptions {
+  readonly stdin?: string | Buffer;
+  readonly timeoutMs: number;
+  /** Called with each whole line of standard output as it comes. */
+  readonly onLine?: (line: string) => void;
+}
+
+export interface ExecResult {
+  /** Exit code, or -1 when the command ended by a signal or the connection broke. */
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** One connection to one node. Every call has a deadline; a call that overruns it closes the connection, since a half-open socket never answers. */
+export interface Ssh {
+  readonly node: string;
+  /** Runs a command line. Never put a value into it that was not quoted by `shellQuote`. */
+  exec(command: string, options: ExecOptions): Promise<ExecResult>;
+  /** A stream to `host:port` as seen from the node. */
+  forward(host: string, port: number, timeoutMs: number): Promise<Duplex>;
+  close(): void;
+}
+
+/** Connects, checks the pinned host key and logs in by public key. Throws a FiredrillError (`remote` or `timeout`) that names the node. */
+export async function connectSsh(target: SshTarget): Promise<Ssh> {
+  const client = new Client();
+  const ready = new Promise<void>((resolve, reject) => {
+    client.once('ready', resolve);
+    client.once('error', reject);
+    client.once('close', () => reject(new Error('connection closed')));
+  });
+  client.on('error', () => {}); // later errors reach each call through 'close'
+  try {
+    client.connect(connectConfig(target));
+    await withDeadline(ready, target.connectTimeoutMs, `ssh to ${target.host}:${target.port}`);
+  } catch (error) {
+    client.destroy();
+    throw connectError(target, error);
+  }
+  return {
+    node: target.node,
+    exec: (command, options) => exec(client, target.node, command, options),
+    forward: (host, port, timeoutMs) => forward(client, target.node, host, port, timeoutMs),
+    close: () => {
+      client.end();
+      // A peer that is gone never answers the goodbye.
+      setTimeout(() => client.destroy(), 1000).unref();
+    },
+  };
+}
+
+/** A value as one word of a POSIX shell command. */
+export function shellQuote(value: string): string {
+  return /^[A-Za-z0-9_./:=@%+,-]+$/.test(value) ? value : `'${value.replaceAll("'", "'\\''")}'`;
+}
+
+function connectConfig(target: SshTarget): ConnectConfig {
+  const pinned = Buffer.from(target.hostKey.split(' ')[1] ?? '', 'base64');
+  return {
+    host: target.host,
+    port: target.port,
+    username: target.user,
+    privateKey: target.privateKey.reveal(),
+    // ed25519 only: the pinned key is one, and one offer saves round trips.
+    algorithms: { serverHostKey: ['ssh-ed25519'] },
+    authHandler: ['publickey'],
+    hostVerifier: (key: Buffer) => pinned.equals(key),
+    readyTimeout: target.connectTimeoutMs,
+    keepaliveInterval: 2000,
+    keepaliveCountMax: 3,
+  };
+}
+
+function connectError(target: SshTarget, error: unknown): FiredrillError {
+  const message = messageOf(error);
+  const mismatch = /verif/i.test(message);
+  return new FiredrillError({
+    code: error instanceof FiredrillError ? error.code : 'remote',
+    node: target.node,
+    where: `ssh ${target.user}@${target.host}:${target.port}`,
+    what: mismatch ? 'the machine shows another host key than the one derived for this node' : message,
+    fix: mismatch
+      ? 'Either FIREDRILL_SECRET differs from the one it was created with, or this is not the machine; do not go on before you know which'
+      : 'Check that the machine runs and that its firewall lets this address in',
+    cause: error,
+  });
+}
+
+async function exec(client: Client, node: string, command: string, options: ExecOptions): Promise<ExecResult> {
+  const work = new Promise<ExecResult>((resolve, reject) => {
+    const broken = () =>
+      reject(new FiredrillError({ code: 'remote', node, what: 'the ssh connection closed while a command ran' }));
+    client.once('close', broken);
+    client.exec(command, (error, channel) => {
+      if (error) return reject(error);
+      collect(channel, options, (result) => {
+        client.removeListener('close', broken);
+        resolve(result);
+      });
+    });
+  });
+  return await withDeadline(work, options.timeoutMs, `${node}: ${command.slice(0, 80)}`, () => client.destroy());
+}
+
+function collect(channel: ClientChannel, options: ExecOptions, done: (result: ExecResult) => void): void {
+  const out: Buffer[] = [];
+  const err: Buffer[] = [];
+  let code = -1;
+  let pending = '';
+  channel.on('data', (chunk: Buffer) => {
+    out.push(chunk);
+    if (options.onLine === undefined) return;
+    const lines = (pending + chunk.toString('utf8')).split('\n');
+    pending = lines.pop() ?? '';
+    for (const line of lines) options.onLine(line);
+  });
+  channel.stderr.on('data', (chunk: Buffer) => err.push(chunk));
+  channel.on('exit', (exitCode: number | null) => {
+    code = exitCode ?? -1;
+  });
+  channel.on('error', () => {}); // a broken pipe while stdin is written; the exit code tells
+  channel.on('close', () => {
+    if (pending !== '') options.onLine?.(pending);
+    done({ code, stdout: Buffer.concat(out).toString('utf8'), stderr: Buffer.concat(err).toString('utf8') });
+  });
+  channel.end(options.stdin ?? '');
+}
+
+async function forward(client: Client, node: string, host: string, port: number, timeoutMs: number): Promise<Duplex> {
+  const work = new Promise<Duplex>((resolve, reject) => {
+    client.forwardOut('127.0.0.1', 0, host, port, (error, channel) => {
+      if (error)
+        reject(
+          new FiredrillError({ code: 'remote', node, where: `${host}:${port}`, what: error.message, cause: error }),
+        );
+      else resolve(channel);
+    });
+  });
+  return await withDeadline(work, timeoutMs, `${node}: tunnel to ${host}:${port}`);
+}
