@@ -16,6 +16,7 @@ export interface ParsedSections extends Partial<Omit<Environment, 'nodes'>> {
 export function crossChecks(parsed: ParsedSections): Mistake[] {
   const nodes = (parsed.nodes ?? []).flatMap((node, index) => (node === undefined ? [] : [{ node, index }]));
   const complete = parsed.nodes?.every((node) => node !== undefined) ?? false;
+  // A node that could not be read might have had the role or the mark that seems to be missing.
   return [
     ...duplicates(nodes, 'name', 'Give each node its own name'),
     ...duplicates(nodes, 'address', 'Give each node its own address'),

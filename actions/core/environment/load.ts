@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { type Document, isMap, isNode, LineCounter, parseDocument } from 'yaml';
+import type { z } from 'zod';
 import { FiredrillError, messageOf } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { crossChecks, type Mistake, type ParsedSections } from './checks.ts';
@@ -85,15 +86,27 @@ function findMistakes(value: unknown): Mistake[] {
   return [...own, ...crossChecks(parseSections(input))];
 }
 
+/** Section by section and key by key, so that a mistake in one place hides no rule about another. */
 function parseSections(input: Record<string, unknown>): ParsedSections {
   const parsed: Record<string, unknown> = {};
   for (const [key, schema] of Object.entries(sections)) {
     if (key === 'nodes') continue;
     const result = schema.safeParse(input[key]);
-    if (result.success) parsed[key] = result.data;
+    parsed[key] = result.success ? result.data : withoutMistakes(schema, input[key]);
   }
   if (Array.isArray(input.nodes)) parsed.nodes = input.nodes.map((node) => nodeSchema.safeParse(node).data);
   return parsed as ParsedSections;
+}
+
+/** What remains of a section when the keys with mistakes are left out: their defaults, or nothing when that is no section either. */
+function withoutMistakes(schema: z.ZodType, value: unknown): unknown {
+  const issues = schema.safeParse(value).error?.issues ?? [];
+  if (typeof value !== 'object' || value === null) return undefined;
+  const wrong = new Set(
+    issues.flatMap((issue) => (issue.code === 'unrecognized_keys' ? issue.keys : [String(issue.path[0])])),
+  );
+  const rest = Object.fromEntries(Object.entries(value).filter(([key]) => !wrong.has(key)));
+  return schema.safeParse(rest).data;
 }
 
 function nameMistakes(value: unknown, file: string): Mistake[] {

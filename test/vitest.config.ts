@@ -1,0 +1,32 @@
+import { defineConfig } from 'vitest/config';
+
+/** One project a layer, so that `npm run test:unit` is the fast part. The layers that use machines run alone, one file at a time. */
+export default defineConfig({
+  test: {
+    root: new URL('..', import.meta.url).pathname,
+    reporters: ['default', new URL('./tally-reporter.ts', import.meta.url).pathname],
+    projects: [
+      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 10_000 } },
+      {
+        test: {
+          name: 'contract',
+          include: ['test/contract/**/*.test.ts'],
+          testTimeout: 30_000,
+          // ESM without file extensions inside: Vite resolves them, Node doesn't.
+          server: { deps: { inline: [/@actions\//] } },
+        },
+      },
+      { test: { name: 'c', include: ['test/c/**/*.test.ts'], testTimeout: 600_000, hookTimeout: 600_000 } },
+      {
+        test: {
+          name: 'fleet',
+          include: ['test/fleet/**/*.test.ts'],
+          testTimeout: 600_000,
+          hookTimeout: 900_000,
+          fileParallelism: false,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
+  },
+});
