@@ -1,0 +1,54 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { clone } from './paths.ts';
+
+export interface Source {
+  readonly sha: string;
+  readonly subject: string;
+  /** Whether the work tree differs from HEAD: then `sha` is a commit made for this run, on top of HEAD, on no branch. */
+  readonly dirty: boolean;
+}
+
+/**
+ * The commit that the lab deploys: HEAD, or, when the work tree differs from it, a commit of the work tree that no branch holds
+ * (git collects it later), so that what runs is what one sees, and is a commit all the same.
+ */
+export function sourceCommit(): Source {
+  const folder = mkdtempSync(join(tmpdir(), 'firedrill-index-'));
+  try {
+    const index = { GIT_INDEX_FILE: join(folder, 'index') };
+    git(['read-tree', 'HEAD'], index);
+    git(['add', '--all'], index);
+    const tree = git(['write-tree'], index);
+    const subject = git(['log', '-1', '--format=%s', 'HEAD']);
+    if (tree === git(['rev-parse', 'HEAD^{tree}'])) return { sha: git(['rev-parse', 'HEAD']), subject, dirty: false };
+    // Dates as HEAD's: the same tree gives the same commit, so a second run has nothing to deploy.
+    const date = git(['log', '-1', '--format=%cI', 'HEAD']);
+    const who = {
+      GIT_AUTHOR_NAME: 'lab',
+      GIT_AUTHOR_EMAIL: 'lab@localhost',
+      GIT_COMMITTER_NAME: 'lab',
+      GIT_COMMITTER_EMAIL: 'lab@localhost',
+    };
+    const message = `Work tree on top of: ${subject}`;
+    const sha = git(['commit-tree', tree, '-p', 'HEAD', '-m', message], {
+      ...who,
+      GIT_AUTHOR_DATE: date,
+      GIT_COMMITTER_DATE: date,
+    });
+    return { sha, subject: message, dirty: true };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function git(args: readonly string[], env: Record<string, string> = {}): string {
+  // Under sudo the clone belongs to somebody else; that is who started us.
+  return execFileSync('git', ['-c', `safe.directory=${clone}`, '-C', clone, ...args], {
+    encoding: 'utf8',
+    env: { ...process.env, ...env },
+    timeout: 60_000,
+  }).trim();
+}

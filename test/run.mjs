@@ -1,0 +1,10 @@
+// `npm test`: every layer, from a fresh clone too. `npm test -- ARGS` goes to vitest.
+import { spawnSync } from 'node:child_process';
+import { clone, ensurePackages, node } from './packages.mjs';
+
+ensurePackages();
+const vitest = `${clone}node_modules/vitest/vitest.mjs`;
+const args = [vitest, 'run', '--config', `${clone}test/vitest.config.ts`, ...process.argv.slice(2)];
+const env = { ...process.env, PATH: `${clone}node_modules/.bin:${process.env.PATH}` };
+const result = spawnSync(node, args, { cwd: clone, stdio: 'inherit', env });
+process.exitCode = result.status ?? 1;
