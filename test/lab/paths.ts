@@ -1,4 +1,5 @@
 import { fileURLToPath } from 'node:url';
+import type { Lab } from './machines/lab.ts';
 
 /** The clone that this lab belongs to, without a trailing slash. */
 export const clone = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
@@ -26,3 +27,6 @@ export const region = {
   githubApiPort: 4020,
   mirrorPort: 4030,
 } as const;
+
+/** The lab as its machines' layer knows it. */
+export const lab: Lab = { name: region.namespace, stateDir, cacheDir };

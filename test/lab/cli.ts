@@ -1,0 +1,56 @@
+import { parseArgs } from 'node:util';
+import { FiredrillError, messageOf } from '../../actions/core/errors.ts';
+import { down, runAll } from './commands/all.ts';
+import { drillKept, planKept, rolloutKept, sshKept, statusKept } from './commands/kept.ts';
+
+const usage = `npm run lab                      boots the fleet, deploys this commit, drills it, removes everything; results in out/
+npm run lab -- --keep            the same, and leaves the fleet up
+npm run lab -- --verbose         also prints what the steps print (always in out/logs/)
+
+With a kept fleet:
+npm run lab -- status            every node: roles, units, who is primary, lag, what HAProxy thinks
+npm run lab -- plan              what a rollout of this work tree would change
+npm run lab -- rollout           rolls this work tree out
+npm run lab -- drill [NAME...]   drill.yml with these scenarios; 'all' for every one
+npm run lab -- ssh NODE [CMD]    a shell on a node, or a command
+npm run lab -- down              removes everything`;
+
+try {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { keep: { type: 'boolean', default: false }, verbose: { type: 'boolean', default: false }, help: { type: 'boolean', default: false } },
+  });
+  process.exitCode = values.help ? help() : await dispatch(positionals, values);
+} catch (error) {
+  console.error(messageOf(error));
+  if (!(error instanceof FiredrillError) || error.code === 'bug') console.error((error as Error).stack);
+  process.exitCode = 1;
+}
+
+async function dispatch(words: readonly string[], options: { keep: boolean; verbose: boolean }): Promise<number> {
+  const [command = 'all', ...rest] = words;
+  switch (command) {
+    case 'all':
+      return await runAll(options);
+    case 'down':
+      return await down();
+    case 'drill':
+      return await drillKept(rest, options);
+    case 'rollout':
+      return await rolloutKept();
+    case 'plan':
+      return await planKept();
+    case 'status':
+      return await statusKept();
+    case 'ssh':
+      return await sshKept(rest);
+    default:
+      console.error(`unknown command ${command}\n\n${usage}`);
+      return 2;
+  }
+}
+
+function help(): number {
+  console.log(usage);
+  return 0;
+}

@@ -1,0 +1,40 @@
+import { FiredrillError } from '../../../actions/core/errors.ts';
+import { deploy, drill, mustSucceed } from '../pipeline.ts';
+import { regionPid, startRegion, stopRegion } from '../region-client.ts';
+import { prepare } from '../prepare.ts';
+import { sweepAll } from '../sweep.ts';
+import { isInside, runInside } from './inside.ts';
+
+/** `npm run lab`: everything, once. A fleet that was kept before is used, and stays. */
+export async function runAll(options: { readonly keep: boolean; readonly verbose: boolean }): Promise<number> {
+  if (isInside) return await pipeline(options);
+  const started = performance.now();
+  const wasUp = regionPid() !== undefined;
+  if (!wasUp) await prepare();
+  const region = wasUp ? undefined : await startRegion();
+  try {
+    const code = await runInside(['all', ...(options.verbose ? ['--verbose'] : [])]);
+    if (options.keep) region?.keep();
+    return code;
+  } finally {
+    if (!wasUp && !options.keep) await down();
+    console.log(`npm run lab took ${((performance.now() - started) / 1000).toFixed(0)} s`);
+  }
+}
+
+/** `down`: nothing is left outside the clone and the cache. */
+export async function down(): Promise<number> {
+  await stopRegion();
+  const removed = await sweepAll();
+  console.log(removed.length === 0 ? 'the lab is down' : `the lab is down; swept away: ${removed.join(', ')}`);
+  return 0;
+}
+
+async function pipeline(options: { readonly verbose: boolean }): Promise<number> {
+  mustSucceed(await deploy(options));
+  const result = await drill([], options);
+  console.log('the report is out/pull-request.md, the figures are out/drill.json');
+  if (result.conclusion === 'cancelled') throw new FiredrillError({ code: 'cancelled', what: 'the drill was cancelled' });
+  mustSucceed(result);
+  return 0;
+}

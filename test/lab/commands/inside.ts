@@ -1,0 +1,33 @@
+import { spawn } from 'node:child_process';
+import { FiredrillError } from '../../../actions/core/errors.ts';
+import { clone, nodeBinary, region } from '../paths.ts';
+import { regionPid } from '../region-client.ts';
+
+/** Whether this process runs in the lab's network namespace already. */
+export const isInside = process.env.FIREDRILL_LAB_INSIDE === '1';
+
+/** Runs a lab command once more inside the lab's network namespace, from where the machines and the APIs can be reached. Gives its exit code. */
+export async function runInside(words: readonly string[]): Promise<number> {
+  const args = [`--net=/run/netns/${region.namespace}`, nodeBinary, `${clone}/test/lab/cli.ts`, ...words];
+  const child = spawn('nsenter', args, { cwd: clone, stdio: 'inherit', env: { ...process.env, FIREDRILL_LAB_INSIDE: '1' } });
+  // Ctrl-C reaches the child by itself; here it only must not end the parent before its child has cleaned up.
+  const ignore = (): void => {};
+  const pass = (): void => void child.kill('SIGTERM');
+  process.on('SIGINT', ignore);
+  process.on('SIGTERM', pass);
+  try {
+    return await new Promise((resolve, reject) => {
+      child.on('error', reject);
+      child.on('exit', (code) => resolve(code ?? 130));
+    });
+  } finally {
+    process.off('SIGINT', ignore);
+    process.off('SIGTERM', pass);
+  }
+}
+
+/** Throws unless a kept fleet is up. */
+export function mustBeUp(): void {
+  if (regionPid() !== undefined) return;
+  throw new FiredrillError({ code: 'config', what: 'no lab is up', fix: 'Run: npm run lab -- --keep' });
+}

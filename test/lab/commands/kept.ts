@@ -1,0 +1,57 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { scenarioNames } from '../../../actions/core/environment/schema.ts';
+import { asked } from '../fleet.ts';
+import { drill, mustSucceed } from '../pipeline.ts';
+import { isInside, mustBeUp, runInside } from './inside.ts';
+
+/** `drill [NAME...]` on a kept fleet. */
+export async function drillKept(names: readonly string[], options: { readonly verbose: boolean }): Promise<number> {
+  mustBeUp();
+  if (!isInside) return await runInside(['drill', ...names, ...(options.verbose ? ['--verbose'] : [])]);
+  mustSucceed(await drill(names.includes('all') ? scenarioNames : names, options));
+  console.log('the report is out/pull-request.md, the figures are out/drill.json');
+  return 0;
+}
+
+/** `rollout` on a kept fleet: the rollout action's code on this work tree, with the binary that belongs to its c-app/. */
+export async function rolloutKept(): Promise<number> {
+  mustBeUp();
+  if (!isInside) return await runInside(['rollout']);
+  return await asked('apply');
+}
+
+/** `plan` on a kept fleet. */
+export async function planKept(): Promise<number> {
+  mustBeUp();
+  if (!isInside) return await runInside(['plan']);
+  return await asked('plan');
+}
+
+/** `status` on a kept fleet. */
+export async function statusKept(): Promise<number> {
+  mustBeUp();
+  if (!isInside) return await runInside(['status']);
+  return await asked('status');
+}
+
+/** `ssh NODE [COMMAND...]`, with the pinned host key, as the deploy user. */
+export async function sshKept(words: readonly string[]): Promise<number> {
+  mustBeUp();
+  if (!isInside) return await runInside(['ssh', ...words]);
+  const [name, ...command] = words;
+  if (name === undefined) throw new Error('say which node: npm run lab -- ssh redis-1');
+  const { sshLogin } = await import('../fleet.ts');
+  const login = await sshLogin(name);
+  const folder = mkdtempSync(join(tmpdir(), 'firedrill-ssh-'));
+  try {
+    writeFileSync(join(folder, 'key'), login.privateKey, { mode: 0o600 });
+    writeFileSync(join(folder, 'known_hosts'), `${login.host} ${login.hostKey}\n`);
+    const options = ['-i', join(folder, 'key'), '-o', `UserKnownHostsFile=${join(folder, 'known_hosts')}`, '-o', 'IdentitiesOnly=yes', '-o', 'LogLevel=ERROR'];
+    return spawnSync('ssh', [...options, `${login.user}@${login.host}`, ...command], { stdio: 'inherit' }).status ?? 1;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
