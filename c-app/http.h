@@ -1,0 +1,59 @@
+/* http: an HTTP/1.1 server over libuv.
+ *
+ *   http_new, http_listen   then for every request the handler runs with a struct http_exchange
+ *   http_respond            answers it, in the handler or any time later, exactly once
+ *   http_drain              takes no new connection and closes each one after its answer
+ *   http_stop               closes everything at once; http_free when the loop has ended and all exchanges are answered
+ *
+ * A connection handles one request at a time; what a client pipelines is kept, up to a limit, and answered in order.
+ * Slow clients are cut: a request must arrive whole, and an answer be taken, within client_timeout_ms. */
+#ifndef HTTP_H
+#define HTTP_H
+
+#include "metrics.h"
+#include "request.h"
+
+#include <uv.h>
+
+#define HTTP_IDLE_MS 60000 /* an idle connection is kept this long */
+
+struct http_server;
+
+/* One request and its answer. Owned by the connection; valid until http_respond. */
+struct http_exchange {
+  struct request request;
+  enum metrics_route route; /* for the metrics; the handler sets it */
+  void *user;               /* the handler's */
+};
+
+struct http_answer {
+  int status;
+  const char *type;  /* Content-Type; NULL: text/plain */
+  const char *extra; /* further header lines, each with its CRLF; NULL: none */
+  const char *body;
+  size_t len;
+};
+
+struct http_events {
+  void (*request)(void *owner, struct http_exchange *x);
+  /* The client has gone before its answer. http_respond must still be called. */
+  void (*gone)(void *owner, struct http_exchange *x);
+};
+
+struct http_options {
+  unsigned client_timeout_ms;
+  size_t body_max;
+};
+
+/* NULL when memory is short. `events` must outlive the server. */
+struct http_server *http_new(uv_loop_t *loop, const struct http_options *options, const struct http_events *events, void *owner);
+/* 0, or libuv's error code. `port` gets the port in use (of interest when 0 was asked for). */
+int http_listen(struct http_server *s, const char *ip, unsigned *port);
+void http_respond(struct http_exchange *x, const struct http_answer *answer);
+unsigned http_connections(const struct http_server *s);
+/* `drained` runs once, when the last connection is closed; perhaps at once. */
+void http_drain(struct http_server *s, void (*drained)(void *arg), void *arg);
+void http_stop(struct http_server *s);
+void http_free(struct http_server *s);
+
+#endif

@@ -1,0 +1,48 @@
+/* metrics: what the service counts, and its text in Prometheus' format. One set per process; single-threaded. */
+#ifndef METRICS_H
+#define METRICS_H
+
+#include "buf.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum metrics_route {
+  ROUTE_NONE, /* refused before a route was known, or no such path */
+  ROUTE_HEALTHZ,
+  ROUTE_READYZ,
+  ROUTE_METRICS,
+  ROUTE_SESSION_GET,
+  ROUTE_SESSION_PUT,
+  ROUTE_SESSION_DELETE,
+  ROUTE_COUNT
+};
+
+/* Answers of Redis that need another handling than "failed". */
+enum metrics_redis_error { REDIS_READONLY, REDIS_LOADING, REDIS_MASTERDOWN, REDIS_NOREPLICAS, REDIS_MISCONF, REDIS_OOM, REDIS_OTHER, REDIS_ERROR_COUNT };
+
+/* Counters that only grow; whoever sees the event adds to them. */
+struct metrics {
+  uint64_t held;             /* requests that had to wait for a primary */
+  uint64_t held_expired;     /* of these: answered 503 at their deadline */
+  uint64_t held_refused;     /* answered 503 because the queue was full */
+  uint64_t resent;           /* sent again after the connection was lost */
+  uint64_t unknown;          /* writes whose answer was lost: 503 */
+  uint64_t acked_async, acked_replicated;
+  uint64_t wait_short;       /* WAITs that too few replicas answered */
+  uint64_t redis_errors[REDIS_ERROR_COUNT];
+  uint64_t connections_lost; /* to the primary */
+};
+extern struct metrics metrics;
+
+/* What is read at the moment of asking. */
+struct metrics_now {
+  uint64_t held_now, discoveries, failovers;
+  unsigned sentinels, replicas, connections;
+  bool has_primary, ready;
+};
+
+void metrics_request(enum metrics_route route, int status, uint64_t duration_ns);
+bool metrics_write(struct buf *out, const struct metrics_now *now);
+
+#endif

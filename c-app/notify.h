@@ -1,0 +1,23 @@
+/* notify: tells systemd how the service is (sd_notify), without libsystemd: a datagram to $NOTIFY_SOCKET.
+ *
+ * Without that variable every call does nothing. The unit needs Type=notify; with WatchdogSec= the service also reports
+ * that its loop turns, twice in that time. READY means that it listens: Redis has no part in it. */
+#ifndef NOTIFY_H
+#define NOTIFY_H
+
+#include <stdbool.h>
+#include <uv.h>
+
+struct notify {
+  int fd; /* -1: nobody listens */
+  bool has_timer;
+  uv_timer_t timer;
+};
+
+/* Opens the socket, and starts the watchdog's timer when $WATCHDOG_USEC asks for one. */
+void notify_init(struct notify *n, uv_loop_t *loop);
+/* "READY=1", "STOPPING=1" ... A message that cannot be sent is dropped: systemd's time limit then decides. */
+void notify_send(struct notify *n, const char *message);
+void notify_stop(struct notify *n);
+
+#endif

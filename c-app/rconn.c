@@ -1,0 +1,334 @@
+#include "rconn.h"
+#include "buf.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TICKS_PER_PING 4
+#define KEEP_BUFFER 262144 /* a write buffer that grew beyond this is given back */
+
+enum state { CONNECTING, GREETING, READY, CLOSED };
+
+struct pending {
+  rconn_reply_fn *fn; /* NULL: ours (HELLO, PING) */
+  void *arg;
+  uint64_t end;      /* offset of its last byte in all that was ever appended */
+  uint64_t deadline; /* in loop time */
+  bool blocks;
+};
+
+struct rconn {
+  uv_tcp_t tcp;
+  uv_timer_t tick;
+  uv_connect_t connect;
+  uv_write_t write;
+  int handles; /* open ones; the struct is freed with the last */
+  enum state state;
+  struct rconn_options opt;
+  const struct rconn_events *events;
+  void *owner;
+  redisReader *reader;
+  struct buf out;     /* appended, not yet written */
+  struct buf writing; /* lent to libuv while write_busy */
+  bool write_busy;
+  uint64_t appended, sent;
+  struct pending *ring; /* first in, first answered */
+  size_t head, count, cap;
+  unsigned blocking; /* pending commands that block in the server */
+  uint64_t opened_at, heard_at, ticked_at;
+  unsigned tick_ms;
+  bool pinged;
+};
+
+static uint64_t now(const struct rconn *c) { return uv_now(c->tcp.loop); }
+
+static void on_closed(uv_handle_t *handle) {
+  struct rconn *c = handle->data;
+  if (--c->handles > 0) return;
+  redisReaderFree(c->reader);
+  buf_free(&c->out);
+  buf_free(&c->writing);
+  free(c->ring);
+  free(c);
+}
+
+static struct pending take_head(struct rconn *c) {
+  struct pending p = c->ring[c->head];
+  c->head = (c->head + 1) % c->cap;
+  c->count--;
+  if (p.blocks) c->blocking--;
+  return p;
+}
+
+static void shut(struct rconn *c) {
+  if (c->state == CLOSED) return;
+  c->state = CLOSED;
+  while (c->count > 0) {
+    struct pending p = take_head(c);
+    if (p.fn != NULL) p.fn(c->owner, p.arg, NULL, p.end <= c->sent);
+  }
+  uv_close((uv_handle_t *)&c->tick, on_closed);
+  uv_close((uv_handle_t *)&c->tcp, on_closed);
+}
+
+static void fail(struct rconn *c, const char *why) {
+  if (c->state == CLOSED) return;
+  char text[160];
+  snprintf(text, sizeof text, "%s", why); /* `why` may lie in the reader or in a reply */
+  shut(c);
+  c->events->lost(c->owner, c, text);
+}
+
+void rconn_close(struct rconn *c) { shut(c); }
+
+size_t rconn_pending(const struct rconn *c) { return c->count; }
+
+size_t rconn_backlog(const struct rconn *c) { return c->out.len + (c->write_busy ? c->writing.len : 0); }
+
+static bool ring_grow(struct rconn *c) {
+  if (c->count < c->cap) return true;
+  size_t cap = c->cap == 0 ? 16 : c->cap * 2;
+  struct pending *ring = malloc(cap * sizeof *ring);
+  if (ring == NULL) return false;
+  for (size_t i = 0; i < c->count; i++) ring[i] = c->ring[(c->head + i) % c->cap];
+  free(c->ring);
+  c->ring = ring;
+  c->cap = cap;
+  c->head = 0;
+  return true;
+}
+
+static bool append_length(struct buf *b, char type, size_t n) {
+  char text[24];
+  char *p = text + sizeof text;
+  *--p = '\n';
+  *--p = '\r';
+  do {
+    *--p = (char)('0' + n % 10);
+    n /= 10;
+  } while (n > 0);
+  *--p = type;
+  return buf_add(b, p, (size_t)(text + sizeof text - p));
+}
+
+static bool append(struct rconn *c, rconn_reply_fn *fn, void *arg, unsigned blocks_ms, int argc, const char *const *argv,
+                   const size_t *lens) {
+  size_t start = c->out.len;
+  bool ok = ring_grow(c) && append_length(&c->out, '*', (size_t)argc);
+  for (int i = 0; ok && i < argc; i++) {
+    ok = append_length(&c->out, '$', lens[i]) && buf_add(&c->out, argv[i], lens[i]) && buf_add(&c->out, "\r\n", 2);
+  }
+  if (!ok) {
+    c->out.len = start;
+    return false;
+  }
+  c->appended += c->out.len - start;
+  c->ring[(c->head + c->count) % c->cap] = (struct pending){
+      .fn = fn, .arg = arg, .end = c->appended, .deadline = now(c) + c->opt.timeout_ms + blocks_ms, .blocks = blocks_ms > 0};
+  c->count++;
+  if (blocks_ms > 0) c->blocking++;
+  return true;
+}
+
+bool rconn_command(struct rconn *c, rconn_reply_fn *fn, void *arg, unsigned blocks_ms, int argc, const char *const *argv,
+                   const size_t *lens) {
+  return c->state == READY && append(c, fn, arg, blocks_ms, argc, argv, lens);
+}
+
+static void on_written(uv_write_t *req, int status) {
+  struct rconn *c = req->data;
+  c->write_busy = false;
+  c->writing.len = 0;
+  if (c->writing.cap > KEEP_BUFFER) buf_free(&c->writing);
+  if (c->state == CLOSED) return;
+  if (status < 0) {
+    fail(c, uv_strerror(status));
+  } else {
+    rconn_flush(c);
+  }
+}
+
+void rconn_flush(struct rconn *c) {
+  if (c->state == CLOSED || c->state == CONNECTING || c->write_busy || c->out.len == 0) return;
+  uv_buf_t b = uv_buf_init(c->out.data, (unsigned)c->out.len);
+  int n = uv_try_write((uv_stream_t *)&c->tcp, &b, 1);
+  if (n == UV_EAGAIN) n = 0;
+  if (n < 0) {
+    fail(c, uv_strerror(n));
+    return;
+  }
+  if ((size_t)n == c->out.len) {
+    c->sent = c->appended;
+    c->out.len = 0;
+    if (c->out.cap > KEEP_BUFFER) buf_free(&c->out);
+    return;
+  }
+  /* The rest is libuv's until on_written. It counts as sent: nobody can say how much of it the kernel took. */
+  c->sent = c->appended;
+  struct buf spare = c->writing;
+  c->writing = c->out;
+  c->out = spare;
+  c->write_busy = true;
+  c->write.data = c;
+  b = uv_buf_init(c->writing.data + n, (unsigned)(c->writing.len - (size_t)n));
+  int rc = uv_write(&c->write, (uv_stream_t *)&c->tcp, &b, 1, on_written);
+  if (rc < 0) {
+    c->write_busy = false;
+    fail(c, uv_strerror(rc));
+  }
+}
+
+/* In RESP3 the answer to SUBSCRIBE arrives as a push; it still belongs to the oldest pending command. */
+static bool is_confirmation(const redisReply *r) {
+  if (r->elements == 0 || r->element[0]->type != REDIS_REPLY_STRING) return false;
+  return strcmp(r->element[0]->str, "subscribe") == 0 || strcmp(r->element[0]->str, "psubscribe") == 0;
+}
+
+static void take_reply(struct rconn *c, const redisReply *r) {
+  if (r->type == REDIS_REPLY_PUSH && !is_confirmation(r)) {
+    if (c->events->push != NULL) c->events->push(c->owner, c, r);
+    return;
+  }
+  if (c->count == 0) {
+    fail(c, "an answer that nobody asked for");
+    return;
+  }
+  struct pending p = take_head(c);
+  if (p.fn != NULL) {
+    p.fn(c->owner, p.arg, r, true);
+  } else if (c->state == GREETING) {
+    if (r->type == REDIS_REPLY_ERROR) {
+      fail(c, r->str);
+      return;
+    }
+    c->state = READY;
+    c->events->ready(c->owner, c);
+  }
+}
+
+static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *b) {
+  struct rconn *c = stream->data;
+  if (n == 0) return;
+  if (n < 0) {
+    fail(c, n == UV_EOF ? "closed by the server" : uv_strerror((int)n));
+    return;
+  }
+  c->heard_at = now(c);
+  c->pinged = false;
+  if (redisReaderFeed(c->reader, b->base, (size_t)n) != REDIS_OK) {
+    fail(c, c->reader->errstr);
+    return;
+  }
+  while (c->state != CLOSED) {
+    void *reply = NULL;
+    if (redisReaderGetReply(c->reader, &reply) != REDIS_OK) {
+      fail(c, c->reader->errstr);
+      return;
+    }
+    if (reply == NULL) return;
+    take_reply(c, reply);
+    freeReplyObject(reply);
+  }
+}
+
+/* One area for all connections: libuv fills it and calls on_read, which copies, before it reads the next. */
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *b) {
+  static char area[65536];
+  (void)handle;
+  (void)suggested;
+  *b = uv_buf_init(area, sizeof area);
+}
+
+static void greet(struct rconn *c) {
+  const char *argv[7] = {"HELLO", "3"};
+  size_t lens[7];
+  int argc = 2;
+  if (c->opt.password[0] != '\0') {
+    argv[argc++] = "AUTH";
+    argv[argc++] = c->opt.user[0] != '\0' ? c->opt.user : "default";
+    argv[argc++] = c->opt.password;
+  }
+  argv[argc++] = "SETNAME";
+  argv[argc++] = "sessiond";
+  for (int i = 0; i < argc; i++) lens[i] = strlen(argv[i]);
+  if (!append(c, NULL, NULL, 0, argc, argv, lens)) {
+    fail(c, "out of memory");
+    return;
+  }
+  rconn_flush(c);
+}
+
+static void on_connected(uv_connect_t *req, int status) {
+  struct rconn *c = req->data;
+  if (c->state == CLOSED) return;
+  int rc = status;
+  if (rc == 0) rc = uv_tcp_nodelay(&c->tcp, 1);
+  if (rc == 0) rc = uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read);
+  if (rc < 0) {
+    fail(c, uv_strerror(rc));
+    return;
+  }
+  c->state = GREETING;
+  greet(c);
+}
+
+/* The deadlines. A late tick means that this process slept (stopped, or starved): what the peer sent meanwhile is still
+ * unread, so its silence is forgiven once. */
+static void on_tick(uv_timer_t *timer) {
+  struct rconn *c = timer->data;
+  uint64_t t = now(c);
+  if (t - c->ticked_at > 2 * c->tick_ms + 50) {
+    c->heard_at = t;
+    c->opened_at = t;
+    for (size_t i = 0; i < c->count; i++) c->ring[(c->head + i) % c->cap].deadline += t - c->ticked_at;
+  }
+  c->ticked_at = t;
+  uint64_t silent = t - c->heard_at;
+  if (c->state != READY) {
+    if (t - c->opened_at >= c->opt.dead_ms) fail(c, "no connection and greeting in time");
+    return;
+  }
+  if (c->count > 0 && t >= c->ring[c->head].deadline) {
+    fail(c, "a command was not answered in time");
+  } else if (c->blocking == 0 && silent >= c->opt.dead_ms) {
+    fail(c, "silent for too long");
+  } else if (c->blocking == 0 && silent >= c->opt.ping_ms && !c->pinged) {
+    static const char *const argv[] = {"PING"};
+    static const size_t lens[] = {4};
+    c->pinged = append(c, NULL, NULL, 0, 1, argv, lens);
+    rconn_flush(c);
+  }
+}
+
+struct rconn *rconn_open(uv_loop_t *loop, const struct rconn_options *options, const struct rconn_events *events, void *owner) {
+  struct sockaddr_storage to;
+  struct rconn *c = calloc(1, sizeof *c);
+  if (c == NULL) return NULL;
+  c->reader = redisReaderCreate();
+  if (c->reader == NULL || !addr_sockaddr(&options->addr, &to) || uv_timer_init(loop, &c->tick) < 0) {
+    redisReaderFree(c->reader);
+    free(c);
+    return NULL;
+  }
+  c->opt = *options;
+  c->events = events;
+  c->owner = owner;
+  c->tick.data = c->tcp.data = c->connect.data = c;
+  c->handles = 1;
+  c->opened_at = c->heard_at = c->ticked_at = uv_now(loop);
+  c->tick_ms = c->opt.ping_ms / TICKS_PER_PING + 1;
+  if (uv_tcp_init(loop, &c->tcp) < 0) {
+    c->state = CLOSED;
+    uv_close((uv_handle_t *)&c->tick, on_closed);
+    return NULL;
+  }
+  c->handles = 2;
+  if (uv_tcp_connect(&c->connect, &c->tcp, (struct sockaddr *)&to, on_connected) < 0 ||
+      uv_timer_start(&c->tick, on_tick, c->tick_ms, c->tick_ms) < 0) {
+    shut(c);
+    return NULL;
+  }
+  return c;
+}

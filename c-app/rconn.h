@@ -1,0 +1,63 @@
+/* rconn: one connection to a Redis server or a Sentinel, over libuv, with hiredis' reader for the protocol.
+ *
+ * Why not hiredis' own asynchronous context: when a connection breaks it fails every pending command without saying
+ * which of them were sent, and it trusts TCP. Here each command that loses its answer is told whether it was handed to
+ * the kernel, and a peer that is silent is given up although its TCP connection still looks open.
+ *
+ *   rconn_open       connects, greets (HELLO 3, which also signs in), then calls events->ready
+ *   rconn_command    appends a command; nothing leaves before rconn_flush, so that a loop turn makes one write
+ *   rconn_close      ends it; the struct frees itself when libuv has closed its handles
+ *
+ * Every command's callback runs exactly once: with the answer, or with NULL when the connection ended first.
+ * After events->lost, or after rconn_close, the pointer must not be used again. */
+#ifndef RCONN_H
+#define RCONN_H
+
+#include "addr.h"
+
+#include <hiredis/hiredis.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <uv.h>
+
+struct rconn;
+
+struct rconn_options {
+  struct addr addr;
+  const char *user;     /* "" is the default user; borrowed, must outlive the connection */
+  const char *password; /* "" is none; borrowed likewise */
+  unsigned timeout_ms;  /* deadline of a command */
+  unsigned ping_ms;     /* silence after which PING is sent */
+  unsigned dead_ms;     /* silence after which the connection is lost; also the deadline of connect and greeting */
+};
+
+struct rconn_events {
+  void (*ready)(void *owner, struct rconn *c);
+  /* A message of a channel, as RESP3 pushes it. May be NULL when nothing is subscribed. */
+  void (*push)(void *owner, struct rconn *c, const redisReply *message);
+  /* The connection ended by itself. The callbacks of all its commands have run before. `why` lives for the call. */
+  void (*lost)(void *owner, struct rconn *c, const char *why);
+};
+
+/* `reply` is NULL when the connection ended first; `sent` is then false when no server can have executed the command. */
+typedef void rconn_reply_fn(void *owner, void *arg, const redisReply *reply, bool sent);
+
+/* NULL when memory or descriptors are short. `events` and what the options borrow must outlive the connection. */
+struct rconn *rconn_open(uv_loop_t *loop, const struct rconn_options *options, const struct rconn_events *events, void *owner);
+
+/* `blocks_ms` is not 0 for a command that blocks in the server (WAIT): it extends the deadline, and silence is no sign
+ * of death until it is answered. False: nothing was appended (no memory, or not connected), the callback won't run. */
+bool rconn_command(struct rconn *c, rconn_reply_fn *fn, void *arg, unsigned blocks_ms, int argc, const char *const *argv,
+                   const size_t *lens);
+
+/* Sends what was appended. May end the connection, and so call events->lost. */
+void rconn_flush(struct rconn *c);
+
+/* Commands without an answer yet, and bytes that wait for the socket. */
+size_t rconn_pending(const struct rconn *c);
+size_t rconn_backlog(const struct rconn *c);
+
+/* Ends the connection from the owner's side: pending callbacks run with NULL, events->lost does not. */
+void rconn_close(struct rconn *c);
+
+#endif

@@ -1,0 +1,54 @@
+/* request: one HTTP/1.x request, read from bytes that arrive in pieces of any size. No sockets here.
+ *
+ * llhttp parses; on top of it the following is refused, because a proxy in front may read it in another way:
+ * a request line with anything but single blanks, an HTTP/0.9 request, a version other than 1.0 and 1.1, a target that is not a
+ * path (or * of OPTIONS), a fragment or a byte outside visible ASCII in it; no Host or more than one (1.1); any
+ * Transfer-Encoding in 1.0; a Transfer-Encoding other than exactly `chunked`, once.
+ *
+ * The verdict does not depend on how the bytes are cut: limits count bytes of the request, not of a piece. */
+#ifndef REQUEST_H
+#define REQUEST_H
+
+#include "buf.h"
+
+#include <llhttp.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define REQUEST_TARGET_MAX 255 /* longer: 414 */
+#define REQUEST_HEAD_MAX 8192  /* request line and headers; longer: 431 */
+
+enum request_verdict { REQUEST_MORE, REQUEST_DONE, REQUEST_BAD };
+
+struct request {
+  /* Of a request that is done. */
+  uint8_t method; /* enum llhttp_method */
+  bool keep_alive;
+  bool http_1_0;
+  uint16_t target_len;
+  char target[REQUEST_TARGET_MAX + 1]; /* NUL-terminated */
+  struct buf body;                     /* owned by the request */
+  /* Of a bad one. */
+  int status;
+  const char *why; /* a literal, or a text of llhttp's */
+  /* While more is needed: the client waits for "100 Continue" before it sends the body. Cleared by whoever answers. */
+  bool wants_continue;
+  bool begun; /* a byte has arrived */
+
+  /* Private. */
+  llhttp_t parser;
+  size_t body_max, head_bytes, trailer_bytes;
+  uint8_t line_state, line_at, hosts, encodings, header, name_len, value_len;
+  bool head_done;
+  char name[20], value[16];
+};
+
+/* `body_max`: a longer body is refused with 413. */
+void request_init(struct request *r, size_t body_max);
+/* Takes the next bytes. `*used` says how many belong to this request; with REQUEST_DONE what follows is the next one's. */
+enum request_verdict request_feed(struct request *r, const char *data, size_t len, size_t *used);
+/* Ready for the next request; gives back the body's memory. */
+void request_reset(struct request *r);
+
+#endif

@@ -1,0 +1,31 @@
+/* routes: what the service answers.
+ *
+ *   GET /healthz                      200 as long as the process serves; says nothing about Redis, so that an outage of
+ *                                     Redis does not take all apps out of the load balancer at once
+ *   GET /readyz                       200 while a write can be acknowledged, else 503
+ *   GET /metrics                      Prometheus' text format
+ *   PUT /v1/sessions/{id}             204; the body is the value
+ *   GET /v1/sessions/{id}             200 with the value, or 404
+ *   DELETE /v1/sessions/{id}          204, or 404
+ *
+ * {id} is [A-Za-z0-9._-]{1,128}, else 400. HEAD goes where GET goes. OPTIONS says what is allowed; another method: 405.
+ * 503 carries Retry-After: 1 and a sentence; after a PUT or DELETE it may mean that the outcome is unknown. */
+#ifndef ROUTES_H
+#define ROUTES_H
+
+#include "http.h"
+#include "store.h"
+
+struct routes;
+
+/* The callbacks for http_new; its owner is the struct routes. */
+extern const struct http_events routes_events;
+
+/* NULL when memory is short. */
+struct routes *routes_new(struct store *store);
+/* The server whose connections /metrics counts. */
+void routes_serve(struct routes *r, const struct http_server *server);
+/* When every exchange is answered. */
+void routes_free(struct routes *r);
+
+#endif

@@ -1,0 +1,139 @@
+#include "check.h"
+#include "config.h"
+
+#include <string.h>
+
+#define S "sentinels = 10.0.0.1:26379\n"
+
+static bool parse(struct config *c, const char *text, char *error) {
+  error[0] = '\0';
+  return config_parse(c, text, strlen(text), "f", error);
+}
+
+static void a_minimal_file_gets_the_defaults(void **state) {
+  struct config c;
+  char error[CONFIG_ERROR_MAX];
+  (void)state;
+  assert_true(parse(&c, S, error));
+  assert_int_equal(c.sentinel_count, 1);
+  assert_string_equal(c.listen, "0.0.0.0");
+  assert_string_equal(c.master_name, "mymaster");
+  assert_int_equal(c.durability, CONFIG_REPLICATED);
+  assert_int_equal(c.hold_ms, 3000);
+  assert_int_equal(c.hold_max, 4096);
+  assert_int_equal(c.redis_dead_ms, 600);
+  assert_int_equal(c.body_max, 65536);
+}
+
+static void every_key_is_read(void **state) {
+  struct config c;
+  char error[CONFIG_ERROR_MAX];
+  (void)state;
+  assert_true(parse(&c,
+                    "# comment\n\n  \t# another\nlisten = ::1\nport=9\nsentinels = 10.0.0.1:1 ,[::2]:2,10.0.0.3:3\nmaster-name = m\n"
+                    "sentinel-password = a b#c=d\nredis-user = u\nredis-password = \nsession-ttl-s = 1\ndurability = async\n"
+                    "replicas-required = 2\nwait-ms = 3\nhold-ms = 0\nhold-max = 5\nredis-timeout-ms = 60\nredis-ping-ms = 70\n"
+                    "redis-dead-ms = 80\nclient-timeout-ms = 90\nbody-max = 10\ndrain-ms = 11",
+                    error));
+  assert_string_equal(c.listen, "::1");
+  assert_int_equal(c.port, 9);
+  assert_int_equal(c.sentinel_count, 3);
+  assert_string_equal(c.sentinels[1].ip, "::2");
+  assert_int_equal(c.sentinels[2].port, 3);
+  assert_string_equal(c.sentinel_password, "a b#c=d");
+  assert_string_equal(c.redis_user, "u");
+  assert_string_equal(c.redis_password, "");
+  assert_int_equal(c.durability, CONFIG_ASYNC);
+  assert_int_equal(c.replicas_required, 2);
+  assert_int_equal(c.hold_ms, 0);
+  assert_int_equal(c.drain_ms, 11);
+}
+
+static void mistakes_are_refused_with_their_line(void **state) {
+  static const struct {
+    const char *text, *message;
+  } table[] = {
+      {"", "f:0: sentinels is not set"},
+      {S "x = 1\n", "f:2: unknown key \"x\""},
+      {S "\nport\n", "f:3: expected `key = value`"},
+      {S "port = \n", "f:2: port must be a whole number from 0 to 65535"},
+      {S "port = 65536\n", "f:2: port must be"},
+      {S "port = -1\n", "f:2: port must be"},
+      {S "port = +1\n", "f:2: port must be"},
+      {S "port = 0x10\n", "f:2: port must be"},
+      {S "port = 1 2\n", "f:2: port must be"},
+      {S "hold-ms = 99999999999999999999\n", "f:2: hold-ms must be"},
+      {S "port = 1\nport = 2\n", "f:3: port is already set in line 2"},
+      {S "listen = localhost\n", "f:2: listen must be a numeric IP address"},
+      {S "listen = 1.2.3\n", "f:2: listen must be"},
+      {"sentinels = \n", "f:1: sentinels must be"},
+      {"sentinels = 10.0.0.1\n", "f:1: sentinels must be"},
+      {"sentinels = 10.0.0.1:0\n", "\"10.0.0.1:0\" is not"},
+      {"sentinels = 10.0.0.1:1,\n", "f:1: sentinels must be"},
+      {"sentinels = ::1:1\n", "f:1: sentinels must be"},
+      {"sentinels = name:1\n", "\"name:1\" is not"},
+      {S "durability = fsynced\n", "f:2: durability must be async or replicated"},
+      {S "replicas-required = 0\n", "f:2: replicas-required must be"},
+      {S "master-name = a b\n", "master-name must be one word"},
+      {S "redis-ping-ms = 600\n", "redis-dead-ms must be more than redis-ping-ms"},
+      {S "port = 1\r\n", "f:2: control character in column 9"},
+  };
+  struct config c;
+  char error[CONFIG_ERROR_MAX];
+  (void)state;
+  for (size_t i = 0; i < COUNT(table); i++) {
+    if (parse(&c, table[i].text, error)) fail_msg("accepted: %s", table[i].text);
+    if (strstr(error, table[i].message) == NULL) fail_msg("\"%s\" is not in \"%s\"", table[i].message, error);
+  }
+}
+
+static void no_message_holds_a_secret(void **state) {
+  char text[4096], error[CONFIG_ERROR_MAX];
+  struct config c;
+  (void)state;
+  static const char *const lines[] = {"redis-password hunter2", "redis-password = hunter2\nredis-password = hunter2",
+                                      "sentinel-password = hunter2\001"};
+  for (size_t i = 0; i < COUNT(lines); i++) {
+    strcpy(text, lines[i]);
+    assert_false(parse(&c, text, error));
+    assert_null(strstr(error, "hunter2"));
+  }
+  strcpy(text, "redis-password = ");
+  memset(text + strlen(text), 'h', 300);
+  text[317] = '\0';
+  assert_false(parse(&c, text, error));
+  assert_null(strstr(error, "hh"));
+}
+
+static void a_prefix_of_a_file_never_crashes(void **state) {
+  static const char text[] = S "redis-password = x\nlisten = ::\ndurability = async\n";
+  struct config c;
+  char error[CONFIG_ERROR_MAX];
+  (void)state;
+  for (size_t n = 0; n < sizeof text; n++) (void)config_parse(&c, text, n, "f", error);
+}
+
+static void a_missing_file_is_an_error(void **state) {
+  struct config c;
+  char error[CONFIG_ERROR_MAX];
+  (void)state;
+  assert_false(config_load(&c, "/nonexistent/x", error));
+  assert_string_equal(error, "/nonexistent/x: No such file or directory");
+}
+
+static void the_example_is_valid(void **state) {
+  struct config c;
+  char error[CONFIG_ERROR_MAX] = "";
+  (void)state;
+  if (!config_load(&c, "sessiond.conf.example", error)) fail_msg("%s", error);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(a_minimal_file_gets_the_defaults), cmocka_unit_test(every_key_is_read),
+      cmocka_unit_test(mistakes_are_refused_with_their_line), cmocka_unit_test(no_message_holds_a_secret),
+      cmocka_unit_test(a_prefix_of_a_file_never_crashes), cmocka_unit_test(a_missing_file_is_an_error),
+      cmocka_unit_test(the_example_is_valid),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,203 @@
+#define _GNU_SOURCE /* memmem */
+/* Against a server in the same loop that answers what the test tells it to. */
+#include "check.h"
+#include "rconn.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <string.h>
+
+static struct {
+  uv_loop_t loop;
+  uv_tcp_t listener, peer;
+  struct rconn *conn;
+  bool mute;           /* the server answers nothing after the greeting */
+  bool hang_up;        /* it closes when a command arrives */
+  unsigned greeted, ready, lost, answered, unanswered, unsent, pings, requests;
+  char why[128];
+} t;
+
+static void on_written(uv_write_t *req, int status) {
+  (void)status;
+  free(req);
+}
+
+static void say(const char *text) {
+  uv_write_t *req = malloc(sizeof *req);
+  uv_buf_t b = uv_buf_init((char *)text, (unsigned)strlen(text));
+  assert_non_null(req);
+  assert_int_equal(uv_write(req, (uv_stream_t *)&t.peer, &b, 1, on_written), 0);
+}
+
+static void on_alloc(uv_handle_t *h, size_t n, uv_buf_t *b) {
+  static char area[4096];
+  (void)h;
+  (void)n;
+  *b = uv_buf_init(area, sizeof area);
+}
+
+static void peer_read(uv_stream_t *s, ssize_t n, const uv_buf_t *b) {
+  (void)s;
+  if (n <= 0) {
+    if (n < 0 && !uv_is_closing((uv_handle_t *)&t.peer)) uv_close((uv_handle_t *)&t.peer, NULL);
+    return;
+  }
+  if (memmem(b->base, (size_t)n, "HELLO", 5) != NULL) {
+    t.greeted++;
+    say("%0\r\n");
+    return;
+  }
+  t.requests++;
+  if (memmem(b->base, (size_t)n, "PING", 4) != NULL) t.pings++;
+  if (t.hang_up) {
+    uv_close((uv_handle_t *)&t.peer, NULL);
+  } else if (!t.mute) {
+    say("+OK\r\n");
+  }
+}
+
+static void on_connection(uv_stream_t *s, int status) {
+  assert_int_equal(status, 0);
+  assert_int_equal(uv_tcp_init(&t.loop, &t.peer), 0);
+  assert_int_equal(uv_accept(s, (uv_stream_t *)&t.peer), 0);
+  assert_int_equal(uv_read_start((uv_stream_t *)&t.peer, on_alloc, peer_read), 0);
+}
+
+static void on_reply(void *owner, void *arg, const redisReply *r, bool sent) {
+  (void)owner;
+  (void)arg;
+  if (r != NULL) {
+    t.answered++;
+  } else if (sent) {
+    t.unanswered++;
+  } else {
+    t.unsent++;
+  }
+}
+
+static void command(struct rconn *c, unsigned blocks_ms) {
+  static const char *const argv[] = {"GET", "x"};
+  static const size_t lens[] = {3, 1};
+  assert_true(rconn_command(c, on_reply, NULL, blocks_ms, 2, argv, lens));
+}
+
+static void on_ready(void *owner, struct rconn *c) {
+  void (**script)(struct rconn *) = owner;
+  t.ready++;
+  (*script)(c);
+}
+
+static void on_lost(void *owner, struct rconn *c, const char *why) {
+  (void)owner;
+  assert_ptr_equal(c, t.conn);
+  t.lost++;
+  t.conn = NULL;
+  snprintf(t.why, sizeof t.why, "%s", why);
+}
+
+static void on_end(uv_timer_t *timer) { uv_stop(timer->loop); }
+
+/* Connects, runs the script when the connection is ready, and the loop for `ms`. */
+static void run(void (*script)(struct rconn *), bool mute, bool hang_up, unsigned ms) {
+  static const struct rconn_events events = {.ready = on_ready, .lost = on_lost};
+  struct sockaddr_in at;
+  int len = sizeof at;
+  uv_timer_t end;
+  memset(&t, 0, sizeof t);
+  t.mute = mute;
+  t.hang_up = hang_up;
+  assert_int_equal(uv_loop_init(&t.loop), 0);
+  assert_int_equal(uv_tcp_init(&t.loop, &t.listener), 0);
+  assert_int_equal(uv_ip4_addr("127.0.0.1", 0, &at), 0);
+  assert_int_equal(uv_tcp_bind(&t.listener, (struct sockaddr *)&at, 0), 0);
+  assert_int_equal(uv_listen((uv_stream_t *)&t.listener, 4, on_connection), 0);
+  assert_int_equal(uv_tcp_getsockname(&t.listener, (struct sockaddr *)&at, &len), 0);
+  struct rconn_options o = {.addr = {.ip = "127.0.0.1", .port = ntohs(at.sin_port)}, .user = "", .password = "",
+                            .timeout_ms = 200, .ping_ms = 50, .dead_ms = 120};
+  t.conn = rconn_open(&t.loop, &o, &events, &script);
+  assert_non_null(t.conn);
+  uv_timer_init(&t.loop, &end);
+  uv_timer_start(&end, on_end, ms, 0);
+  uv_run(&t.loop, UV_RUN_DEFAULT);
+  if (t.conn != NULL) rconn_close(t.conn);
+  uv_close((uv_handle_t *)&end, NULL);
+  uv_close((uv_handle_t *)&t.listener, NULL);
+  uv_run(&t.loop, UV_RUN_DEFAULT);
+  assert_int_equal(uv_loop_close(&t.loop), 0);
+}
+
+static void ask(struct rconn *c) {
+  command(c, 0);
+  rconn_flush(c);
+}
+
+static void ask_without_flush(struct rconn *c) {
+  command(c, 0);
+  rconn_close(c);
+  t.conn = NULL;
+}
+
+static void ask_blocking(struct rconn *c) {
+  command(c, 200);
+  rconn_flush(c);
+}
+
+static void nothing(struct rconn *c) { (void)c; }
+
+static void a_command_is_answered_once(void **state) {
+  (void)state;
+  run(ask, false, false, 30);
+  assert_int_equal(t.ready, 1);
+  assert_int_equal(t.answered, 1);
+  assert_int_equal(t.unanswered + t.unsent + t.lost, 0);
+}
+
+static void an_idle_connection_is_pinged_and_stays(void **state) {
+  (void)state;
+  run(nothing, false, false, 400);
+  assert_true(t.pings >= 3);
+  assert_int_equal(t.lost, 0);
+}
+
+static void a_silent_server_is_given_up_though_tcp_is_up(void **state) {
+  (void)state;
+  run(ask, true, false, 400);
+  assert_int_equal(t.lost, 1);
+  assert_int_equal(t.unanswered, 1);
+  assert_string_equal(t.why, "silent for too long");
+}
+
+static void a_blocking_command_may_be_silent_until_its_deadline(void **state) {
+  (void)state;
+  run(ask_blocking, true, false, 300);
+  assert_int_equal(t.lost, 0);
+  assert_int_equal(t.pings, 0);
+  run(ask_blocking, true, false, 600);
+  assert_int_equal(t.lost, 1);
+  assert_string_equal(t.why, "a command was not answered in time");
+}
+
+static void a_lost_connection_says_what_was_sent(void **state) {
+  (void)state;
+  run(ask, false, true, 60);
+  assert_int_equal(t.lost, 1);
+  assert_int_equal(t.unanswered, 1);
+  assert_int_equal(t.unsent, 0);
+}
+
+static void what_was_not_flushed_was_not_sent(void **state) {
+  (void)state;
+  run(ask_without_flush, false, false, 60);
+  assert_int_equal(t.unsent, 1);
+  assert_int_equal(t.unanswered + t.lost + t.requests, 0);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(a_command_is_answered_once), cmocka_unit_test(an_idle_connection_is_pinged_and_stays),
+      cmocka_unit_test(a_silent_server_is_given_up_though_tcp_is_up), cmocka_unit_test(a_blocking_command_may_be_silent_until_its_deadline),
+      cmocka_unit_test(a_lost_connection_says_what_was_sent), cmocka_unit_test(what_was_not_flushed_was_not_sent),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
