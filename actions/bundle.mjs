@@ -1,5 +1,5 @@
 // `npm run bundle`: every action into its dist/index.js, which is what its action.yml runs. Built in each job, never committed.
-import { existsSync, readdirSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
@@ -30,3 +30,8 @@ await build({
   legalComments: 'none',
   logLevel: 'warning',
 });
+
+// What an action sends to the nodes stays files: beside the bundle, as it is beside the source.
+for (const name of actions) {
+  if (existsSync(`${folder}${name}/node`)) cpSync(`${folder}${name}/node`, `${folder}${name}/dist/node`, { recursive: true });
+}

@@ -119,6 +119,30 @@ describe('provision against an API that speaks as Linode', () => {
     expect((error as FiredrillError).message).toMatch(/bad user data.*delete the Linode and run again/);
   });
 
+  it.each([
+    ['region: lab-1', 'region: nowhere', /linode.region nowhere: Linode does not have that/],
+    ['image: linode/debian13', 'image: linode/debian4', /linode.image linode\/debian4: Linode does not have that/],
+  ])('stops before anything is created when %s becomes %s', async (from, to, message) => {
+    const rig = await startRig();
+    await expect(rig.provision({ edit: (yaml) => yaml.replace(from, to) })).rejects.toThrow(message);
+    expect(rig.server.state()).toMatchObject({ vpcs: [], firewalls: [], instances: [] });
+  });
+
+  it('puts back a firewall that was changed and a machine that was taken out of it', async () => {
+    const rig = await startRig();
+    await rig.provision();
+    const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
+    const [firewall] = rig.server.state().firewalls;
+    const url = `${rig.server.url}/v4/networking/firewalls/${firewall?.id}`;
+    const open = { inbound: [], inbound_policy: 'ACCEPT', outbound: [], outbound_policy: 'ACCEPT' };
+    await fetch(`${url}/rules`, { method: 'PUT', headers, body: JSON.stringify(open) });
+    await fetch(`${url}/devices/${firewall?.devices[0]?.id}`, { method: 'DELETE', headers });
+    expect((await rig.provision()).changed).toBe(true);
+    expect(rig.server.state().firewalls[0]?.rules.inbound_policy).toBe('DROP');
+    expect(rig.server.state().firewalls[0]?.devices).toHaveLength(nodeCount);
+    expect((await rig.provision()).changed).toBe(false);
+  });
+
   it('reports an operation that Linode says failed', async () => {
     const machines = fakeMachines();
     const rig = await startRig({ machines });
@@ -169,13 +193,14 @@ describe('a provision that was killed', () => {
   it('while machines are being created adopts and awaits them', async () => {
     const rig = await startRig({ machines: fakeMachines({ stepMs: 150 }) });
     const connect = () => Promise.reject(new Error('killed'));
-    const abandoned = rig.provision({ deps: { connect } }).catch(() => undefined);
+    const impatient = (yaml: string) => yaml.replace('bootTimeoutMs: 10000', 'bootTimeoutMs: 1000');
+    const abandoned = rig.provision({ deps: { connect }, edit: impatient }).catch(() => undefined);
     await expect.poll(() => rig.server.state().instances.length).toBe(nodeCount);
     const second = await rig.provision();
     expect(second.inventory?.nodes.every((node) => node.status === 'running')).toBe(true);
     expect(rig.machines.created).toHaveLength(nodeCount);
     await abandoned;
-  }, 30_000);
+  });
 
   it('together with the API server leaves nothing half done', async () => {
     const rig = await startRig({ machines: fakeMachines({ stepMs: 100 }) });

@@ -22,6 +22,9 @@ export interface Rig {
   /** What the lab complained of. */
   readonly serverLog: string[];
   readonly server: LinodeApiServer;
+  /** A repository's folder with environment and configs. */
+  readonly folder: string;
+  writeEnvironment(edit?: (yaml: string) => string): void;
   provision(options?: {
     mode?: 'apply' | 'plan';
     edit?: (yaml: string) => string;
@@ -68,11 +71,15 @@ export async function startRig(
     lines: [],
     summaries: [],
     masked: [],
+    folder,
     get server() {
       return server;
     },
-    provision: async ({ mode = 'apply', edit = (yaml) => yaml, deps = {} } = {}) => {
+    writeEnvironment: (edit = (yaml) => yaml) => {
       writeFileSync(join(folder, 'environments/lab.yaml'), edit(environment));
+    },
+    provision: async ({ mode = 'apply', edit, deps = {} } = {}) => {
+      rig.writeEnvironment(edit);
       const inputs: ProvisionInputs = { environment: 'lab', mode, fleetSecret, linodeToken: new Secret(token) };
       return await run(inputs, {
         linode: (given) => linodeApi({ ...given, retry: { ...given.retry, pauseMs: 5, maxPauseMs: 50, forMs: 5000 } }),

@@ -18,7 +18,11 @@ npm run lab -- down              removes everything`;
 try {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { keep: { type: 'boolean', default: false }, verbose: { type: 'boolean', default: false }, help: { type: 'boolean', default: false } },
+    options: {
+      keep: { type: 'boolean', default: false },
+      verbose: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
   });
   process.exitCode = values.help ? help() : await dispatch(positionals, values);
 } catch (error) {

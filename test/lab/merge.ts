@@ -26,7 +26,11 @@ async function github<T>(method: string, path: string, body?: unknown): Promise<
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   });
   if (!response.ok) {
-    throw new FiredrillError({ code: 'bug', where: `${method} ${url}`, what: `the lab's GitHub answered ${response.status}: ${await response.text()}` });
+    throw new FiredrillError({
+      code: 'bug',
+      where: `${method} ${url}`,
+      what: `the lab's GitHub answered ${response.status}: ${await response.text()}`,
+    });
   }
   return (await response.json()) as T;
 }

@@ -18,7 +18,12 @@ export async function deploy(options: PipelineOptions): Promise<RunResult> {
   const source = sourceCommit();
   if (source.dirty) console.log(`the work tree differs from HEAD: deploying it as commit ${source.sha.slice(0, 12)}`);
   await mergedPullRequest(source);
-  const result = await run('deploy.yml', { name: 'push', payload: { ref: 'refs/heads/main', after: source.sha } }, source, options);
+  const result = await run(
+    'deploy.yml',
+    { name: 'push', payload: { ref: 'refs/heads/main', after: source.sha } },
+    source,
+    options,
+  );
   const binary = result.artifacts.sessiond;
   if (result.conclusion === 'success' && binary !== undefined) keepBinary(binary);
   return result;
@@ -36,7 +41,9 @@ export async function drill(scenarios: readonly string[], options: PipelineOptio
 /** Throws when a workflow did not succeed, with the errors that it annotated. */
 export function mustSucceed(result: RunResult): void {
   if (result.conclusion === 'success') return;
-  const errors = result.annotations.filter((each) => each.level === 'error').map((each) => `  ${each.job}: ${each.message}`);
+  const errors = result.annotations
+    .filter((each) => each.level === 'error')
+    .map((each) => `  ${each.job}: ${each.message}`);
   throw new FiredrillError({
     code: 'remote',
     what: `workflow ${result.name}: ${result.conclusion}\n${errors.join('\n')}`,
@@ -52,7 +59,12 @@ function keepBinary(artifact: string): void {
   cpSync(artifact, `${stateDir}/sessiond`, { recursive: true });
 }
 
-async function run(workflow: string, event: WorkflowEvent, source: Source, options: PipelineOptions): Promise<RunResult> {
+async function run(
+  workflow: string,
+  event: WorkflowEvent,
+  source: Source,
+  options: PipelineOptions,
+): Promise<RunResult> {
   const { GITHUB_TOKEN, FIREDRILL_SECRET, LINODE_TOKEN } = labSecrets();
   const workDir = `${stateDir}/work/${workflow.replace('.yml', '')}`;
   const artifactsDir = `${stateDir}/artifacts/${workflow.replace('.yml', '')}`;
@@ -77,7 +89,10 @@ async function run(workflow: string, event: WorkflowEvent, source: Source, optio
       cacheDir: `${cacheDir}/actions`,
       containers: buildRootContainers(),
       nodeBinary,
-      log: { step: (line) => console.log(line), ...(options.verbose ? { output: (line: string) => console.log(line) } : {}) },
+      log: {
+        step: (line) => console.log(line),
+        ...(options.verbose ? { output: (line: string) => console.log(line) } : {}),
+      },
       signal: cancellation.signal,
     });
   } finally {

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, openSync, readFileSync, readlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, openSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { sleep, until } from '../../actions/core/deadline.ts';
 import { FiredrillError } from '../../actions/core/errors.ts';
 import { clone, nodeBinary, outDir, region, stateDir } from './paths.ts';
@@ -50,14 +50,16 @@ export async function stopRegion(): Promise<void> {
 }
 
 /** The clone whose region runs on this machine, if any: there is one lab per machine. */
-export function regionOwner(pids: readonly number[]): string | undefined {
-  const pid = pids.find(isRegion);
+export function regionOwner(): string | undefined {
+  const pid = readdirSync('/proc')
+    .map(Number)
+    .find((each) => Number.isInteger(each) && isRegion(each));
   return pid === undefined ? undefined : readlinkSync(`/proc/${pid}/cwd`);
 }
 
 function isRegion(pid: number): boolean {
   try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('test/lab/region.ts');
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')[1]?.endsWith('/test/lab/region.ts') ?? false;
   } catch {
     return false;
   }

@@ -3,9 +3,9 @@
 // it was told `keep` before; and on SIGTERM.
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
+import { readArtifacts } from './artifacts.ts';
 import { startGithubApi } from './github-api/index.ts';
 import { startLinodeApi } from './linode-api/index.ts';
-import { type Artifacts, readArtifacts } from './artifacts.ts';
 import { openMachines } from './machines/machines.ts';
 import { serveMirror } from './machines/mirror.ts';
 import { lab, region, repository, stateDir } from './paths.ts';
@@ -15,7 +15,7 @@ import { labSecrets } from './secrets.ts';
 const log = (line: string): void => console.log(`${new Date().toISOString()} ${line}`);
 const readyFile = `${stateDir}/region.ready`;
 const secrets = labSecrets();
-const artifacts: Artifacts = readArtifacts();
+const artifacts = readArtifacts();
 
 mkdirSync(stateDir, { recursive: true, mode: 0o700 });
 const machines = regionMachines((onChange) => openMachines(lab, artifacts.image, onChange), log);
@@ -32,11 +32,15 @@ const github = await startGithubApi({
   host: region.host,
   port: region.githubApiPort,
   token: secrets.GITHUB_TOKEN,
-  repository: `${repository.owner}/${repository.repo}`,
+  repository,
   stateFile: `${stateDir}/github.json`,
   log,
 });
-log(linode.checked ? "Linode's API is checked against Linode's own description" : "Linode's own description is not here: requests and answers are not checked against it");
+log(
+  linode.checked
+    ? "Linode's API is checked against Linode's own description"
+    : "Linode's own description is not here: requests and answers are not checked against it",
+);
 writeFileSync(readyFile, String(process.pid));
 
 let ending = false;

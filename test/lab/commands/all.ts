@@ -1,8 +1,9 @@
 import { FiredrillError } from '../../../actions/core/errors.ts';
+import { sweep } from '../machines/sweep.ts';
+import { lab } from '../paths.ts';
 import { deploy, drill, mustSucceed } from '../pipeline.ts';
+import { mustBeFree, prepare } from '../prepare.ts';
 import { regionPid, startRegion, stopRegion } from '../region-client.ts';
-import { prepare } from '../prepare.ts';
-import { sweepAll } from '../sweep.ts';
 import { isInside, runInside } from './inside.ts';
 
 /** `npm run lab`: everything, once. A fleet that was kept before is used, and stays. */
@@ -24,8 +25,9 @@ export async function runAll(options: { readonly keep: boolean; readonly verbose
 
 /** `down`: nothing is left outside the clone and the cache. */
 export async function down(): Promise<number> {
+  mustBeFree();
   await stopRegion();
-  const removed = await sweepAll();
+  const removed = await sweep(lab);
   console.log(removed.length === 0 ? 'the lab is down' : `the lab is down; swept away: ${removed.join(', ')}`);
   return 0;
 }
@@ -34,7 +36,8 @@ async function pipeline(options: { readonly verbose: boolean }): Promise<number>
   mustSucceed(await deploy(options));
   const result = await drill([], options);
   console.log('the report is out/pull-request.md, the figures are out/drill.json');
-  if (result.conclusion === 'cancelled') throw new FiredrillError({ code: 'cancelled', what: 'the drill was cancelled' });
+  if (result.conclusion === 'cancelled')
+    throw new FiredrillError({ code: 'cancelled', what: 'the drill was cancelled' });
   mustSucceed(result);
   return 0;
 }

@@ -9,7 +9,11 @@ export const isInside = process.env.FIREDRILL_LAB_INSIDE === '1';
 /** Runs a lab command once more inside the lab's network namespace, from where the machines and the APIs can be reached. Gives its exit code. */
 export async function runInside(words: readonly string[]): Promise<number> {
   const args = [`--net=/run/netns/${region.namespace}`, nodeBinary, `${clone}/test/lab/cli.ts`, ...words];
-  const child = spawn('nsenter', args, { cwd: clone, stdio: 'inherit', env: { ...process.env, FIREDRILL_LAB_INSIDE: '1' } });
+  const child = spawn('nsenter', args, {
+    cwd: clone,
+    stdio: 'inherit',
+    env: { ...process.env, FIREDRILL_LAB_INSIDE: '1' },
+  });
   // Ctrl-C reaches the child by itself; here it only must not end the parent before its child has cleaned up.
   const ignore = (): void => {};
   const pass = (): void => void child.kill('SIGTERM');

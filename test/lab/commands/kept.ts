@@ -49,7 +49,16 @@ export async function sshKept(words: readonly string[]): Promise<number> {
   try {
     writeFileSync(join(folder, 'key'), login.privateKey, { mode: 0o600 });
     writeFileSync(join(folder, 'known_hosts'), `${login.host} ${login.hostKey}\n`);
-    const options = ['-i', join(folder, 'key'), '-o', `UserKnownHostsFile=${join(folder, 'known_hosts')}`, '-o', 'IdentitiesOnly=yes', '-o', 'LogLevel=ERROR'];
+    const options = [
+      '-i',
+      join(folder, 'key'),
+      '-o',
+      `UserKnownHostsFile=${join(folder, 'known_hosts')}`,
+      '-o',
+      'IdentitiesOnly=yes',
+      '-o',
+      'LogLevel=ERROR',
+    ];
     return spawnSync('ssh', [...options, `${login.user}@${login.host}`, ...command], { stdio: 'inherit' }).status ?? 1;
   } finally {
     rmSync(folder, { recursive: true, force: true });

@@ -1,0 +1,162 @@
+import { getOctokit } from '@actions/github';
+import { sleep } from './deadline.ts';
+import { FiredrillError, messageOf } from './errors.ts';
+import type { Secret } from './secret.ts';
+
+export interface GithubOptions {
+  /** GITHUB_API_URL: GitHub's own, an enterprise server's, or the lab's. */
+  readonly baseUrl: string;
+  /** `owner/name` */
+  readonly repository: string;
+  readonly token: Secret;
+  /** For one request. */
+  readonly timeoutMs?: number;
+}
+
+export interface PostedComment {
+  readonly url: string;
+  readonly created: boolean;
+}
+
+export interface PullRequest {
+  readonly number: number;
+  readonly title: string;
+  readonly url: string;
+}
+
+/** The few calls that Firedrill makes to GitHub. Each throws a FiredrillError (`remote`) that says which call failed and why. */
+export interface Github {
+  /** The commit of the newest deployment to that environment whose latest status is `success`; undefined when there is none. */
+  deployedCommit(environment: string): Promise<string | undefined>;
+  /** The pull request that brought that commit; undefined when it was pushed without one. */
+  pullOfCommit(sha: string): Promise<PullRequest | undefined>;
+  /** Updates the comment that starts with `marker`, or makes one. Safe to repeat. */
+  commentOnPull(number: number, marker: string, body: string): Promise<PostedComment>;
+  commentOnCommit(sha: string, marker: string, body: string): Promise<PostedComment>;
+}
+
+type Octokit = ReturnType<typeof getOctokit>;
+
+interface Comment {
+  readonly id: number;
+  readonly body?: string | null;
+  readonly html_url: string;
+}
+
+interface CommentStore {
+  pages(): AsyncIterable<{ data: readonly Comment[] }>;
+  create(body: string): Promise<{ data: Comment }>;
+  update(id: number, body: string): Promise<{ data: Comment }>;
+}
+
+/** Throws a FiredrillError (`config`) for a repository that isn't `owner/name`. */
+export function githubApi(options: GithubOptions): Github {
+  const [owner, repo, ...rest] = options.repository.split('/');
+  if (!owner || !repo || rest.length > 0)
+    throw new FiredrillError({
+      code: 'config',
+      where: 'GITHUB_REPOSITORY',
+      what: `"${options.repository}" is not of the form owner/name`,
+      fix: 'On Actions it is set; elsewhere set it yourself',
+    });
+  const octokit = getOctokit(options.token.reveal(), { baseUrl: options.baseUrl, log: quiet });
+  octokit.hook.before('request', (request) => {
+    request.request = { ...request.request, signal: AbortSignal.timeout(options.timeoutMs ?? 15_000) };
+  });
+  const at = { owner, repo };
+  return {
+    deployedCommit: (environment) => attempt('deployments', () => deployedCommit(octokit, at, environment)),
+    pullOfCommit: (sha) => attempt(`pull requests of ${sha}`, () => pullOfCommit(octokit, at, sha)),
+    commentOnPull: (issue_number, marker, body) =>
+      attempt(`comment on #${issue_number}`, () => upsert(issueComments(octokit, at, issue_number), marker, body)),
+    commentOnCommit: (commit_sha, marker, body) =>
+      attempt(`comment on ${commit_sha}`, () => upsert(commitComments(octokit, at, commit_sha), marker, body)),
+  };
+}
+
+type At = { readonly owner: string; readonly repo: string };
+
+async function deployedCommit(octokit: Octokit, at: At, environment: string): Promise<string | undefined> {
+  const pages = octokit.paginate.iterator(octokit.rest.repos.listDeployments, { ...at, environment, per_page: 30 });
+  for await (const page of pages) {
+    for (const deployment of page.data) {
+      const statuses = await octokit.rest.repos.listDeploymentStatuses({
+        ...at,
+        deployment_id: deployment.id,
+        per_page: 1, // newest first
+      });
+      if (statuses.data[0]?.state === 'success') return deployment.sha;
+    }
+  }
+  return undefined;
+}
+
+async function pullOfCommit(octokit: Octokit, at: At, sha: string): Promise<PullRequest | undefined> {
+  const { data } = await octokit.rest.repos.listPullRequestsAssociatedWithCommit({
+    ...at,
+    commit_sha: sha,
+    per_page: 100,
+  });
+  const merged = data.filter((pull) => pull.merged_at !== null);
+  const pull = merged.find((each) => each.merge_commit_sha === sha) ?? merged[0] ?? data[0];
+  return pull === undefined ? undefined : { number: pull.number, title: pull.title, url: pull.html_url };
+}
+
+async function upsert(store: CommentStore, marker: string, body: string): Promise<PostedComment> {
+  for await (const page of store.pages()) {
+    // Starts with, not contains: somebody may quote a report.
+    const own = page.data.find((comment) => comment.body?.startsWith(marker));
+    if (own === undefined) continue;
+    const updated = await store.update(own.id, body);
+    return { url: updated.data.html_url, created: false };
+  }
+  const created = await store.create(body);
+  return { url: created.data.html_url, created: true };
+}
+
+function issueComments(octokit: Octokit, at: At, issue_number: number): CommentStore {
+  const { issues } = octokit.rest;
+  return {
+    pages: () => octokit.paginate.iterator(issues.listComments, { ...at, issue_number, per_page: 100 }),
+    create: (body) => issues.createComment({ ...at, issue_number, body }),
+    update: (comment_id, body) => issues.updateComment({ ...at, comment_id, body }),
+  };
+}
+
+function commitComments(octokit: Octokit, at: At, commit_sha: string): CommentStore {
+  const { repos } = octokit.rest;
+  return {
+    pages: () => octokit.paginate.iterator(repos.listCommentsForCommit, { ...at, commit_sha, per_page: 100 }),
+    create: (body) => repos.createCommitComment({ ...at, commit_sha, body }),
+    update: (comment_id, body) => repos.updateCommitComment({ ...at, comment_id, body }),
+  };
+}
+
+/** Three attempts at what may pass by itself. Every call above can be repeated: a comment is looked for before it is made. */
+async function attempt<T>(what: string, work: () => Promise<T>): Promise<T> {
+  for (let tried = 1; ; tried += 1) {
+    try {
+      return await work();
+    } catch (error) {
+      const status = (error as { status?: number }).status;
+      const passing = status === undefined || status === 429 || status >= 500;
+      if (!passing || tried === 3) throw githubError(what, status, error);
+      await sleep(tried * 1000);
+    }
+  }
+}
+
+function githubError(what: string, status: number | undefined, error: unknown): FiredrillError {
+  return new FiredrillError({
+    code: 'remote',
+    where: `GitHub, ${what}`,
+    what: status === undefined ? messageOf(error) : `${status}: ${messageOf(error)}`,
+    fix:
+      status === 401 || status === 403 || status === 404
+        ? 'Check that the job grants this token deployments: read, contents: write (commit comments) and pull-requests: write'
+        : 'The report is in out/ and in the job summary; run the drill again to post it',
+    cause: error,
+  });
+}
+
+const quiet = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };

@@ -1,0 +1,112 @@
+import { Duplex } from 'node:stream';
+import { Redis } from 'ioredis';
+import { asFiredrillError } from './errors.ts';
+import type { Secret } from './secret.ts';
+import type { Ssh } from './ssh.ts';
+
+/** Where a Redis or a Sentinel listens, and the way there: its own node, through ssh, since it binds a private address. */
+export interface RedisAddress {
+  readonly ssh: Pick<Ssh, 'node' | 'forward'>;
+  readonly host: string;
+  readonly port: number;
+  readonly password: Secret;
+  /** For one command, waiting for the connection included. */
+  readonly commandTimeoutMs: number;
+}
+
+/** What a Redis says about itself in INFO replication. */
+export interface Replication {
+  readonly role: 'master' | 'slave';
+  /** Bytes of the replication stream: written (primary) or applied (replica). */
+  readonly offset: number;
+  readonly connectedReplicas: number;
+  /** The primary that a replica follows; undefined on a primary. */
+  readonly primary: { readonly host: string; readonly port: number; readonly linkUp: boolean } | undefined;
+}
+
+/**
+ * A client that connects at its first command, reconnects by itself and never sends a command twice. A command that gets no answer
+ * within the time-out fails and takes the connection with it: a time-out alone would leave a half-open one in use.
+ * The caller ends it with `disconnect()`.
+ */
+export function openRedis(address: RedisAddress): Redis {
+  const client = new Redis({
+    Connector: tunnelConnector(address),
+    host: address.host,
+    port: address.port,
+    password: address.password.reveal(),
+    protocol: 2,
+    lazyConnect: true,
+    enableReadyCheck: false,
+    disableClientInfo: true,
+    connectTimeout: 10_000,
+    commandTimeout: address.commandTimeoutMs,
+    socketTimeout: address.commandTimeoutMs,
+    autoResendUnfulfilledCommands: false,
+    maxRetriesPerRequest: 20,
+    retryStrategy: (times) => Math.min(times * 50, 500),
+  });
+  client.on('error', () => {}); // each command that it broke rejects with it
+  return client;
+}
+
+/** Throws what the connection throws: a caller that polls treats it as "no answer". */
+export async function readReplication(client: Redis): Promise<Replication> {
+  return parseReplication(await client.info('replication'));
+}
+
+/** INFO replication as facts. Pure. */
+export function parseReplication(info: string): Replication {
+  const fields = parseInfo(info);
+  const replica = fields.get('role') === 'slave';
+  return {
+    role: replica ? 'slave' : 'master',
+    offset: Number(fields.get(replica ? 'slave_repl_offset' : 'master_repl_offset') ?? 0),
+    connectedReplicas: Number(fields.get('connected_slaves') ?? 0),
+    primary: replica
+      ? {
+          host: fields.get('master_host') ?? '',
+          port: Number(fields.get('master_port') ?? 0),
+          linkUp: fields.get('master_link_status') === 'up',
+        }
+      : undefined,
+  };
+}
+
+/** The `key:value` lines of INFO. */
+export function parseInfo(info: string): Map<string, string> {
+  const lines = info.split(/\r?\n/).filter((line) => line.includes(':'));
+  return new Map(lines.map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1)]));
+}
+
+/** The class that ioredis wants: `connect` gives a stream. It must not reject, or ioredis gives up for good instead of trying again. */
+function tunnelConnector(address: RedisAddress) {
+  return class {
+    connecting = false;
+    firstError: Error | undefined;
+    stream: Duplex | undefined;
+
+    check(): boolean {
+      return true;
+    }
+
+    async connect(): Promise<never> {
+      this.connecting = true;
+      try {
+        this.stream = await address.ssh.forward(address.host, address.port, address.commandTimeoutMs);
+        // What ioredis calls on a socket and an ssh channel doesn't have; the ssh connection has its own keep-alive.
+        Object.assign(this.stream, { setKeepAlive: () => {}, setNoDelay: () => {} });
+        if (!this.connecting) this.stream.destroy();
+      } catch (error) {
+        this.firstError = asFiredrillError(error, { code: 'remote', node: address.ssh.node });
+        this.stream = Object.assign(new Duplex().destroy(), { setKeepAlive: () => {}, setNoDelay: () => {} });
+      }
+      return this.stream as never; // ioredis' type says Socket; it uses the stream's part
+    }
+
+    disconnect(): void {
+      this.connecting = false;
+      this.stream?.destroy();
+    }
+  } as never;
+}

@@ -1,0 +1,33 @@
+import * as core from '@actions/core';
+import { annotate } from '../core/environment/load.ts';
+import { messageOf } from '../core/errors.ts';
+import { actionsLog } from '../core/log.ts';
+import { readInputs } from './inputs.ts';
+import { isProbeWorker, runProbeWorker } from './probe/worker.ts';
+import { realDeps, run } from './run.ts';
+
+// The probe's thread runs this same bundle.
+if (isProbeWorker()) runProbeWorker();
+else await main();
+
+async function main(): Promise<void> {
+  const stop = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => stop.abort());
+  const writeSummary = async (markdown: string): Promise<void> => {
+    if (process.env.GITHUB_STEP_SUMMARY) await core.summary.addRaw(markdown).write();
+  };
+  try {
+    const inputs = readInputs((name) => core.getInput(name));
+    for (const secret of [inputs.linodeToken, inputs.fleetSecret, inputs.githubToken])
+      if (secret !== undefined) core.setSecret(secret.reveal());
+    const deps = realDeps({ log: actionsLog, env: process.env, signal: stop.signal, writeSummary });
+    const result = await run(inputs, deps);
+    core.setOutput('ok', String(result.report.ok));
+    core.setOutput('report', result.commentUrl);
+    if (result.reasons.length > 0) core.setFailed(result.reasons.join('\n'));
+  } catch (error) {
+    annotate(error, actionsLog);
+    core.setOutput('ok', 'false');
+    core.setFailed(messageOf(error));
+  }
+}

@@ -1,0 +1,75 @@
+#!/bin/sh
+# Breaks a systemd unit, and heals it again.
+# Usage: unit.sh stop|kill|crash|hang|heal UNIT
+#   stop   an orderly stop; it stays down
+#   kill   kill -9, and systemd may not start it again; it stays down
+#   crash  kill -9; systemd does what the unit says
+#   hang   SIGSTOP: connections stay open and nothing answers
+#   heal   undoes any of these, from whatever state; safe to repeat
+# A fault prints "now NANOSECONDS" right before it takes effect and "done NANOSECONDS" right after.
+set -eu
+
+action=$1
+unit=$2
+case $unit in
+  '' | *[!a-z0-9@.-]*) echo "unit.sh: not a unit name: $unit" >&2; exit 2 ;;
+esac
+
+# Its name sorts after every other drop-in's, so it is the last word on Restart=. /run: a reboot heals too.
+dropin="/run/systemd/system/$unit.service.d/zzz-firedrill-drill.conf"
+
+main_pid() {
+  pid=$(systemctl show --property MainPID --value "$unit")
+  if [ "$pid" -le 1 ]; then
+    echo "unit.sh: $unit has no main process" >&2
+    exit 1
+  fi
+}
+
+# The shell's own kill: nothing lies between the line and the signal but the line.
+signal() {
+  echo "now $(date +%s%N)"
+  kill -s "$1" "$pid"
+  echo "done $(date +%s%N)"
+}
+
+case $action in
+  stop)
+    main_pid
+    echo "now $(date +%s%N)"
+    systemctl --no-block stop "$unit"
+    echo "done $(date +%s%N)"
+    ;;
+  kill)
+    mkdir -p "${dropin%/*}"
+    printf '[Service]\nRestart=no\n' > "$dropin"
+    systemctl daemon-reload
+    main_pid
+    signal KILL
+    ;;
+  crash)
+    main_pid
+    signal KILL
+    ;;
+  hang)
+    main_pid
+    signal STOP
+    ;;
+  heal)
+    if [ -e "$dropin" ]; then
+      rm -f "$dropin"
+      rmdir "${dropin%/*}" 2> /dev/null || true
+      systemctl daemon-reload
+    fi
+    pid=$(systemctl show --property MainPID --value "$unit")
+    if [ "$pid" -gt 1 ]; then
+      kill -s CONT "$pid" 2> /dev/null || true
+    fi
+    systemctl reset-failed "$unit" 2> /dev/null || true
+    systemctl start "$unit"
+    ;;
+  *)
+    echo "unit.sh: unknown action: $action" >&2
+    exit 2
+    ;;
+esac

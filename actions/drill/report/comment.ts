@@ -1,0 +1,189 @@
+import { trustedLagMs } from '../probe/history.ts';
+import type { DrillReport, RunReport, ScenarioReport } from './data.ts';
+import { gantt, phasesOfRun } from './phases.ts';
+import { count, ms, plain, plural } from './text.ts';
+
+/** GitHub takes no more (characters). */
+export const commentLimit = 65_536;
+
+/** Finds the environment's comment again. It is the first line of the comment. */
+export function markerOf(environment: string): string {
+  return `<!-- firedrill:report environment=${environment} -->`;
+}
+
+export interface CommentContext {
+  /** The page of this workflow run; undefined elsewhere. */
+  readonly runUrl: string | undefined;
+  readonly requestTimeoutMs: number;
+}
+
+/** The whole report as Markdown, without the marker: the job summary. Pure. */
+export function summaryOf(report: DrillReport, context: CommentContext): string {
+  return `${[...essentials(report, context), ...details(report), ...footer(report, context)].join('\n\n')}\n`;
+}
+
+/** The same with the marker, within the limit: what does not fit goes, the last details first, with a pointer to the whole. Pure. */
+export function commentOf(report: DrillReport, context: CommentContext, limit = commentLimit): string {
+  const parts = [markerOf(report.environment), ...essentials(report, context), ...details(report)];
+  const whole = [...parts, ...footer(report, context)].join('\n\n');
+  if (whole.length < limit) return `${whole}\n`;
+  const pointer = leftOut(context);
+  return `${[...fitting(parts, limit - pointer.length - 3), pointer].join('\n\n')}\n`;
+}
+
+/** The parts that fit one after the other; of the first that doesn't, the lines that do, unless half of it would be broken Markdown. */
+function fitting(parts: readonly string[], limit: number): string[] {
+  const kept: string[] = [];
+  let left = limit;
+  for (const part of parts) {
+    if (part.length + 2 <= left) {
+      kept.push(part);
+      left -= part.length + 2;
+      continue;
+    }
+    const some = part.slice(0, Math.max(0, left - 2));
+    const whole = some.slice(0, Math.max(0, some.lastIndexOf('\n')));
+    const fenced = part.startsWith('<details>') || part.startsWith('```');
+    return whole === '' || fenced ? kept : [...kept, whole];
+  }
+  return kept;
+}
+
+function essentials(report: DrillReport, context: CommentContext): string[] {
+  const chart = gantt(report.scenarios);
+  return [
+    `## ${verdictLine(report)}`,
+    table(report.scenarios),
+    ...(report.ok ? [] : [redSection(report)]),
+    measured(report, context),
+    ...(chart === undefined ? [] : ['### The slowest recovery', chart]),
+  ];
+}
+
+function verdictLine({ environment, ok, scenarios }: DrillReport): string {
+  const passed = scenarios.filter((scenario) => scenario.ok).length;
+  const runs = scenarios.flatMap((scenario) => scenario.runs);
+  const acked = sum(runs, (run) => run.ackedWrites);
+  const lost = sum(runs, (run) => run.lostWrites);
+  const head = ok ? 'passed' : 'FAILED';
+  const writes =
+    acked === 0 ? 'no write was measured' : `${count(lost)} of ${plural(acked, 'acknowledged write')} lost`;
+  return `Drill of ${environment} ${head}: ${passed} of ${plural(scenarios.length, 'scenario')} in budget, ${writes}`;
+}
+
+function table(scenarios: readonly ScenarioReport[]): string {
+  const head = [
+    '| | scenario | recovery p50 / p95 / max | budget | longest stall | failed requests | acknowledged writes | lost |',
+    '|---|---|--:|--:|--:|--:|--:|--:|',
+  ];
+  return [...head, ...scenarios.map(row)].join('\n');
+}
+
+function row({ name, ok, runs, recoveryMs, budgetMs }: ScenarioReport): string {
+  const stalls = runs.map((run) => run.stalledMs).filter((value) => value !== null);
+  const lost = sum(runs, (run) => run.lostWrites);
+  const cells = [
+    ok ? 'ok' : '**RED**',
+    name,
+    ok ? recovery(recoveryMs, runs.length) : `**${recovery(recoveryMs, runs.length)}**`,
+    ms(budgetMs),
+    ms(stalls.length === 0 ? null : Math.max(...stalls)),
+    `${count(sum(runs, (run) => run.failedRequests))} of ${count(sum(runs, (run) => run.requests))}`,
+    count(sum(runs, (run) => run.ackedWrites)),
+    lost === 0 ? '0' : `**${count(lost)}**`,
+  ];
+  return `| ${cells.join(' | ')} |`;
+}
+
+/** One run has one figure, not three. */
+function recovery({ p50, p95, max }: ScenarioReport['recoveryMs'], runs: number): string {
+  if (max === null) return 'not measured';
+  if (runs === 1) return ms(max);
+  return `${[p50, p95, max].map((value) => count(value ?? 0)).join(' / ')} ms`;
+}
+
+function redSection(report: DrillReport): string {
+  const red = report.scenarios.filter((scenario) => !scenario.ok);
+  const reasons = red.flatMap(({ name, runs }) =>
+    runs.filter((run) => !run.ok).map((run) => `- **${name}**: ${plain(run.reason ?? 'not measured')}`),
+  );
+  return [
+    '### What is red, and what to do',
+    '',
+    ...reasons,
+    '',
+    '1. Is the fleet whole? `npm run lab -- status` in the lab; elsewhere `systemctl status firedrill-heal.timer` on the node above: a fault that is still armed heals itself.',
+    '2. Look for the phase below that took longest: it says whose time it was (detection: `sentinel.downAfterMs`; election and promotion: the Sentinels; after the promotion: the service and its replicas).',
+    `3. See it again in the lab, on any machine: \`npm run lab -- drill ${red.map((scenario) => scenario.name).join(' ')}\``,
+    '4. Revert the last change when it is the cause; raise a budget only with a reason in the commit.',
+  ].join('\n');
+}
+
+function measured(report: DrillReport, context: CommentContext): string {
+  const runs = report.scenarios.flatMap((scenario) => scenario.runs);
+  const known = runs.flatMap((run) => (run.detail === null ? [] : [run.detail]));
+  const first = known[0];
+  const commit = report.commit === null ? 'an unknown commit' : report.commit;
+  const when = `Commit ${commit}, drilled ${report.startedAt} to ${report.finishedAt}`;
+  if (first === undefined) return `${when}. Nothing was measured.`;
+  const late = Math.max(...known.map((detail) => detail.probe.lagMaxMs));
+  const p99 = Math.max(...known.map((detail) => detail.probe.lagP99Ms));
+  const unsure = Math.max(...known.map((detail) => detail.uncertaintyMs));
+  return [
+    `${when}, ${plural(runs.length, 'run')}.`,
+    `Load: ${first.probe.requestsPerS} requests/s through the load balancer, half of them writes, arriving by the clock whatever the answers did; deadline ${ms(context.requestTimeoutMs)}.`,
+    `The probe itself was at most ${late} ms late (p99 ${p99} ms); the moment of the fault is known to ${unsure} ms.`,
+    ...(late > trustedLagMs ? [`**More than ${trustedLagMs} ms late: do not trust the times.**`] : []),
+  ].join(' ');
+}
+
+function details(report: DrillReport): string[] {
+  return report.scenarios.flatMap((scenario) =>
+    scenario.runs.map((run, index) => {
+      const title = scenario.runs.length === 1 ? scenario.name : `${scenario.name}, run ${index + 1}`;
+      return `<details><summary>${title}: ${runLine(run)}</summary>\n\n${runDetail(run)}\n\n</details>`;
+    }),
+  );
+}
+
+function runLine(run: RunReport): string {
+  const recovered = run.recoveryMs === 0 ? 'no client noticed' : `all clients back after ${ms(run.recoveryMs)}`;
+  return run.recoveryMs === null ? 'not measured' : recovered;
+}
+
+function runDetail(run: RunReport): string {
+  const { detail } = run;
+  if (detail === null) return plain(run.reason ?? 'not measured');
+  const moved = detail.newPrimary === null ? 'The primary stayed.' : `The new primary is ${detail.newPrimary}.`;
+  return [
+    `${detail.target}: ${detail.breaks}, at ${run.faultAt}. ${moved}`,
+    '',
+    ...phaseTable(run),
+    `${plural(run.requests, 'request')}, ${count(run.failedRequests)} failed, of them ${plural(detail.unknownWrites, 'write')} with an unknown end;` +
+      ` ${plural(run.ackedWrites, 'acknowledged write')}, ${count(run.lostWrites)} lost; ${plural(detail.staleReads, 'stale read')}.`,
+    ...(run.reason === null ? [] : ['', `Red: ${plain(run.reason)}.`]),
+  ].join('\n');
+}
+
+function phaseTable(run: RunReport): string[] {
+  const phases = phasesOfRun(run);
+  if (phases.length === 0) return [];
+  const rows = phases.map(({ name, atMs }) => `| ${ms(atMs)} | ${name} |`);
+  return ['| after the fault | |', '|--:|---|', ...rows, ''];
+}
+
+function footer(report: DrillReport, { runUrl }: CommentContext): string[] {
+  const names = report.scenarios.map((scenario) => scenario.name).join(' ');
+  const where = runUrl === undefined ? '' : ` [The run](${runUrl}).`;
+  return [`The same drill in the lab: \`npm run lab -- drill ${names}\`.${where}`];
+}
+
+function leftOut({ runUrl }: CommentContext): string {
+  return runUrl === undefined
+    ? 'The rest is too long for a comment: see out/summary.md.'
+    : `The rest is too long for a comment: see [the job summary](${runUrl}).`;
+}
+
+function sum<T>(items: readonly T[], value: (item: T) => number): number {
+  return items.reduce((total, item) => total + value(item), 0);
+}

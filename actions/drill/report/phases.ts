@@ -1,0 +1,51 @@
+import type { RunReport, ScenarioReport } from './data.ts';
+
+export interface Phase {
+  readonly name: string;
+  /** When it was reached, from the fault (ms). */
+  readonly atMs: number;
+}
+
+/** The phases that were seen, in the order of time. */
+export function phasesOfRun(run: RunReport): Phase[] {
+  const named: [string, number | null | undefined][] = [
+    ['suspected by a Sentinel', run.detectedMs],
+    ['agreed by the quorum', run.detail?.agreedMs],
+    ['leader elected', run.electedMs],
+    ['replica promoted', run.promotedMs],
+    ['first write acknowledged again', run.detail?.firstWriteMs],
+    ['new primary announced', run.detail?.announcedMs],
+    ['all clients back', run.recoveryMs === 0 ? null : run.recoveryMs],
+  ];
+  return named
+    .flatMap(([name, atMs]) => (atMs === null || atMs === undefined ? [] : [{ name, atMs }]))
+    .sort((a, b) => a.atMs - b.atMs);
+}
+
+/** A Mermaid gantt of the slowest recovery: each bar is the time from one phase to the next. Undefined when nothing was slow. */
+export function gantt(scenarios: readonly ScenarioReport[]): string | undefined {
+  const slowest = slowestRun(scenarios);
+  if (slowest === undefined) return undefined;
+  const { scenario, run } = slowest;
+  const phases = phasesOfRun(run);
+  const bars = phases.map(({ name, atMs }, index) => {
+    const from = phases[index - 1]?.atMs ?? 0;
+    const label = `${name} (${atMs} ms)`;
+    return atMs > from ? `    ${label} :${from}, ${atMs}` : `    ${label} :milestone, ${atMs}, 0ms`;
+  });
+  return [
+    '```mermaid',
+    'gantt',
+    `    title ${scenario.name}, seconds from the fault`,
+    '    dateFormat x',
+    '    axisFormat %S.%L',
+    ...bars,
+    '```',
+  ].join('\n');
+}
+
+function slowestRun(scenarios: readonly ScenarioReport[]): { scenario: ScenarioReport; run: RunReport } | undefined {
+  const runs = scenarios.flatMap((scenario) => scenario.runs.map((run) => ({ scenario, run })));
+  const measured = runs.filter(({ run }) => (run.recoveryMs ?? 0) > 0);
+  return measured.sort((a, b) => (b.run.recoveryMs ?? 0) - (a.run.recoveryMs ?? 0))[0];
+}

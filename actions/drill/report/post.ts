@@ -1,0 +1,29 @@
+import { FiredrillError, messageOf } from '../../core/errors.ts';
+import type { Github } from '../../core/github.ts';
+import type { Log } from '../../core/log.ts';
+import { markerOf } from './comment.ts';
+
+/** The commit that the environment runs, as GitHub's deployments tell; undefined when they don't, with a warning. */
+export async function deployedCommit(github: Github, environment: string, log: Log): Promise<string | undefined> {
+  try {
+    const commit = await github.deployedCommit(environment);
+    if (commit === undefined) log.warning(`GitHub knows no successful deployment to ${environment}`);
+    return commit;
+  } catch (error) {
+    log.warning(messageOf(error));
+    return undefined;
+  }
+}
+
+/** Puts the comment on the commit's pull request, or on the commit when it came without one. Gives the comment's address. */
+export async function postComment(github: Github, environment: string, commit: string, body: string): Promise<string> {
+  const marker = markerOf(environment);
+  if (!body.startsWith(marker))
+    throw new FiredrillError({ code: 'bug', what: 'a comment without its marker would never be found again' });
+  const pull = await github.pullOfCommit(commit);
+  const posted =
+    pull === undefined
+      ? await github.commentOnCommit(commit, marker, body)
+      : await github.commentOnPull(pull.number, marker, body);
+  return posted.url;
+}

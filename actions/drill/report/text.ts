@@ -1,0 +1,22 @@
+/** `1,432 ms`; a dash for what was not measured. */
+export function ms(value: number | null): string {
+  return value === null ? '-' : `${value.toLocaleString('en-US')} ms`;
+}
+
+export function count(value: number): string {
+  return value.toLocaleString('en-US');
+}
+
+export function plural(value: number, noun: string): string {
+  return value === 1 ? `1 ${noun}` : `${count(value)} ${noun}s`;
+}
+
+/** Text of others inside Markdown: one line, no HTML, no mention of anybody, no end of a table cell. */
+export function plain(text: string): string {
+  return text
+    .replace(/\s+/g, ' ')
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('|', '\\|')
+    .replaceAll('@', '@\u200b');
+}

@@ -1,0 +1,61 @@
+import { messageOf } from '../../core/errors.ts';
+import { type HaproxyServer, readHaproxy } from '../../core/haproxy.ts';
+import { type Replication, readReplication } from '../../core/redis.ts';
+import { readSentinelView, type SentinelView } from '../../core/sentinel.ts';
+import { type Fleet, fleetNodes, unitOf } from '../fleet.ts';
+
+/** What a node answered, or why it didn't. */
+export type Answer<T> = { readonly value: T } | { readonly error: string };
+export type Answers<T> = Readonly<Record<string, Answer<T>>>;
+
+/** The fleet at one moment, by node name. */
+export interface FleetFacts {
+  /** Each role's unit and its state, e.g. `{ 'redis-server': 'active' }`. */
+  readonly units: Answers<Readonly<Record<string, string>>>;
+  readonly sentinels: Answers<SentinelView>;
+  readonly redis: Answers<Replication>;
+  readonly haproxy: Answers<readonly HaproxyServer[]>;
+  /** Status of /readyz through the load balancer. */
+  readonly ready: Answer<number>;
+}
+
+const answerTimeoutMs = 3000;
+
+/** Asks everybody at the same time. Never throws: no answer is a fact, too. */
+export async function readFleet(fleet: Fleet): Promise<FleetFacts> {
+  const masterName = fleet.environment.sentinel.masterName;
+  const [units, sentinels, redis, haproxy, ready] = await Promise.all([
+    ask(fleet.nodes, async (node) => {
+      const names = node.roles.map((role) => unitOf[role]);
+      const command = `systemctl is-active ${names.join(' ')}`; // names from this program, not from outside
+      const { stdout } = await node.ssh.exec(command, { timeoutMs: answerTimeoutMs });
+      const states = stdout.trim().split('\n');
+      return Object.fromEntries(names.map((name, index) => [name, states[index] ?? 'unknown']));
+    }),
+    ask(fleetNodes(fleet, 'sentinel'), (node) => readSentinelView(fleet.sentinel(node), masterName)),
+    ask(fleetNodes(fleet, 'redis'), (node) => readReplication(fleet.redis(node))),
+    ask(fleetNodes(fleet, 'lb'), (node) => readHaproxy(node.ssh, answerTimeoutMs)),
+    answerOf(async () => {
+      const response = await fetch(`${fleet.publicUrl}/readyz`, { signal: AbortSignal.timeout(answerTimeoutMs) });
+      await response.arrayBuffer();
+      return response.status;
+    }),
+  ]);
+  return { units, sentinels, redis, haproxy, ready };
+}
+
+async function ask<N extends { readonly name: string }, T>(
+  nodes: readonly N[],
+  question: (node: N) => Promise<T>,
+): Promise<Answers<T>> {
+  const answers = nodes.map(async (node) => [node.name, await answerOf(() => question(node))] as const);
+  return Object.fromEntries(await Promise.all(answers));
+}
+
+async function answerOf<T>(question: () => Promise<T>): Promise<Answer<T>> {
+  try {
+    return { value: await question() };
+  } catch (error) {
+    return { error: messageOf(error) };
+  }
+}

@@ -1,0 +1,78 @@
+import { latencyMs, type Request } from '../probe/history.ts';
+
+export interface Recovery {
+  /**
+   * From the fault to the last request that failed or overran its deadline, or to the first success after the last stall, whichever
+   * is later; 0 when no client noticed.
+   */
+  readonly recoveryMs: number;
+  /** The longest time that a client waited for any one answer, from the time it meant to ask. */
+  readonly stalledMs: number;
+  /** From the fault to the first acknowledged write after the interruption; null when writes were never interrupted. */
+  readonly firstWriteMs: number | null;
+}
+
+/**
+ * What counts as a stall: three times the worst of the undisturbed time before the fault, and not below 100 ms, so that a busy machine's
+ * hiccup isn't taken for one.
+ */
+export function stallThresholdMs(before: readonly Request[]): number {
+  return Math.max(100, ...before.map((request) => 3 * latencyMs(request)));
+}
+
+/**
+ * @param history all requests of the run
+ * @param faultAt when the fault took effect
+ * @param until requests that were due later than this don't count: that is the healing
+ */
+export function recoveryOf(history: readonly Request[], faultAt: number, until = Number.POSITIVE_INFINITY): Recovery {
+  const before = history.filter((request) => request.endedAt < faultAt);
+  const exposed = history.filter((request) => request.endedAt >= faultAt && request.intendedAt < until);
+  const thresholdMs = stallThresholdMs(before);
+  const failures = exposed.filter((request) => request.outcome !== 'ok').map((request) => request.endedAt);
+  const slow = exposed.filter((request) => request.outcome === 'ok' && latencyMs(request) > thresholdMs);
+  const reads = slow.filter((request) => request.op === 'read');
+  const writes = slow.filter((request) => request.op === 'write');
+  const interrupted = exposed.some((each) => each.op === 'write' && each.outcome !== 'ok') || writes.length > 0;
+  const ends = [...failures, ...stallEnds(reads), ...stallEnds(writes)].map((endedAt) => endedAt - faultAt);
+  return {
+    recoveryMs: Math.max(0, ...ends),
+    stalledMs: Math.max(0, ...exposed.map(latencyMs)),
+    firstWriteMs: interrupted ? firstWrite(exposed, faultAt) : null,
+  };
+}
+
+/**
+ * When each stall ended. A stall is a group of slow requests that waited at the same time; it ends with the first of them that is
+ * answered. The others are answered meanwhile; one that comes after that and is slow again belongs to the next stall.
+ */
+function stallEnds(slow: readonly Request[]): number[] {
+  const ends: number[] = [];
+  let group: Request[] = [];
+  const close = (): void => {
+    if (group.length > 0) ends.push(Math.min(...group.map((request) => request.endedAt)));
+  };
+  for (const request of [...slow].sort((a, b) => a.intendedAt - b.intendedAt)) {
+    if (group.length > 0 && request.intendedAt > Math.min(...group.map((each) => each.endedAt))) {
+      close();
+      group = [];
+    }
+    group.push(request);
+  }
+  close();
+  return ends;
+}
+
+/** After the longest time without an acknowledged write that began at or spans the fault. */
+function firstWrite(exposed: readonly Request[], faultAt: number): number | null {
+  const acknowledged = exposed
+    .filter((request) => request.op === 'write' && request.outcome === 'ok')
+    .map((request) => request.endedAt)
+    .sort((a, b) => a - b);
+  let longest = { gapMs: -1, end: Number.NaN };
+  for (const [index, endedAt] of acknowledged.entries()) {
+    const gapMs = endedAt - (acknowledged[index - 1] ?? faultAt);
+    if (gapMs > longest.gapMs) longest = { gapMs, end: endedAt };
+  }
+  return longest.gapMs < 0 ? null : longest.end - faultAt;
+}

@@ -1,0 +1,56 @@
+import type { Environment } from '../core/environment/schema.ts';
+import { FiredrillError, messageOf } from '../core/errors.ts';
+import { type Inventory, sshTarget } from '../core/inventory.ts';
+import type { Secret } from '../core/secret.ts';
+import type { Ssh, SshTarget } from '../core/ssh.ts';
+import type { Fleet, Member } from './fleet.ts';
+
+/** What could be reached of the fleet, and why the rest could not. */
+export interface Reach {
+  readonly fleet: Fleet;
+  readonly failures: readonly FiredrillError[];
+}
+
+/** Connects to all nodes at once. The caller closes the connections of `fleet`. */
+export async function connectFleet(
+  environment: Environment,
+  inventory: Inventory,
+  deployKey: Secret,
+  connect: (target: SshTarget) => Promise<Ssh>,
+): Promise<Reach> {
+  const failures: FiredrillError[] = [];
+  const members = await Promise.all(
+    environment.nodes.map(async (node): Promise<[string, Member][]> => {
+      try {
+        const machine = inventory.nodes.find((each) => each.name === node.name);
+        if (machine === undefined) throw new FiredrillError({ code: 'config', node: node.name, what: 'no machine' });
+        return [[node.name, { node, ssh: await connect(sshTarget(environment, machine, deployKey)) }]];
+      } catch (error) {
+        failures.push(
+          error instanceof FiredrillError
+            ? error
+            : new FiredrillError({ code: 'remote', node: node.name, what: messageOf(error) }),
+        );
+        return [];
+      }
+    }),
+  );
+  return { fleet: new Map(members.flat()), failures };
+}
+
+/** Throws when a node was not reached: a rollout that leaves some out would leave the fleet mixed. */
+export function mustReachAll(reach: Reach): Fleet {
+  const [first] = reach.failures;
+  if (first === undefined) return reach.fleet;
+  if (reach.failures.length === 1) throw first;
+  const lines = reach.failures.map((failure) => `  ${failure.message}`).join('\n');
+  throw new FiredrillError({
+    code: first.code,
+    what: `${reach.failures.length} nodes can't be reached, nothing was changed\n${lines}`,
+    cause: first,
+  });
+}
+
+export function closeFleet(fleet: Fleet): void {
+  for (const member of fleet.values()) member.ssh.close();
+}

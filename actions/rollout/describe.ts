@@ -1,0 +1,33 @@
+import { diffLines } from './diff.ts';
+import type { NodePlan } from './plan.ts';
+import type { Step } from './steps.ts';
+
+/** What a rollout would do, for people: the steps in order, each node's packages, units and diffs without secrets. Pure. */
+export function describePlans(
+  plans: readonly NodePlan[],
+  steps: readonly Step[],
+  redact: (text: string) => string,
+): string[] {
+  if (plans.every((plan) => plan.action === 'nothing')) return ['nothing to change'];
+  const byName = new Map(plans.map((plan) => [plan.node, plan]));
+  return steps.flatMap((step) =>
+    step.kind === 'handover'
+      ? [`${step.from}: hands over to a replica first`]
+      : step.nodes.flatMap((name) => describeNode(byName.get(name), redact)),
+  );
+}
+
+function describeNode(plan: NodePlan | undefined, redact: (text: string) => string): string[] {
+  if (plan === undefined) return [];
+  return [
+    `${plan.node}: ${plan.action}, release ${plan.previous?.slice(0, 12) ?? 'none'} -> ${plan.release.digest.slice(0, 12)}`,
+    ...plan.packages.map((each) => `  package ${each.name} ${each.from ?? 'none'} -> ${each.to}`),
+    ...plan.units.map((each) => `  ${each.how} ${each.unit}: ${each.why}`),
+    ...plan.files.flatMap((file) => [
+      `  ${file.kind} ${file.path}`,
+      ...(file.kind === 'change' && file.before !== undefined && file.after !== undefined
+        ? diffLines(redact(file.before).trimEnd(), redact(file.after).trimEnd()).map((line) => `    ${line}`)
+        : []),
+    ]),
+  ];
+}

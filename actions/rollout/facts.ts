@@ -1,0 +1,167 @@
+import { type HaproxyServer, parseHaproxyStat } from '../core/haproxy.ts';
+import { parseInfo } from '../core/redis.ts';
+import { parseSentinelView, type SentinelView } from '../core/sentinel.ts';
+import { type ManifestFile, parseManifestFiles } from './manifest.ts';
+
+/** How a node is, as its facts.sh told. What it could not tell is absent. */
+export interface NodeFacts {
+  readonly node: string;
+  /** Digest of the release that is current; undefined on a node that has none of ours. */
+  readonly current: string | undefined;
+  /** Per unit the digest of the release that it was last started or reloaded with. */
+  readonly running: Readonly<Record<string, string>>;
+  /** Installed packages with their exact builds. */
+  readonly packages: Readonly<Record<string, string>>;
+  readonly units: Readonly<Record<string, UnitFacts>>;
+  /** SHA-256 of the current release's files as they lie there now. */
+  readonly disk: Readonly<Record<string, string>>;
+  /** Manifests of releases on the node that are not the wanted one, by digest, and their texts by `DIGEST PATH`. */
+  readonly manifests: Readonly<Record<string, readonly ManifestFile[]>>;
+  readonly contents: Readonly<Record<string, string>>;
+  readonly redis: RedisFacts | undefined;
+  readonly sentinel: SentinelView | undefined;
+  readonly haproxy: readonly HaproxyServer[] | undefined;
+  /** Answer of the node's own health URL; 0 when there was none. */
+  readonly health: number | undefined;
+}
+
+export interface UnitFacts {
+  /** systemd's words: active, inactive, failed, activating ... */
+  readonly active: string;
+  readonly sub: string;
+  readonly enabled: string;
+  readonly pid: number;
+  readonly restarts: number;
+  /** Since when, in seconds since 1970; undefined when it is not active. */
+  readonly sinceS: number | undefined;
+}
+
+export interface RedisFacts {
+  readonly role: 'primary' | 'replica';
+  readonly loading: boolean;
+  readonly offset: number;
+  /** Of a replica: whom it follows. */
+  readonly follows: { readonly address: string; readonly linkUp: boolean } | undefined;
+  /** Of a primary: who follows it. */
+  readonly replicas: readonly {
+    readonly address: string;
+    readonly online: boolean;
+    readonly offset: number;
+    readonly lagS: number;
+  }[];
+}
+
+interface RawFact {
+  readonly name: string;
+  readonly code: number;
+  readonly out: string;
+}
+
+/** The lines of facts.sh as facts. Pure. Throws when the last line is missing: the node told only half. */
+export function parseFacts(node: string, output: string): NodeFacts {
+  const raw = output.split('\n').flatMap(parseLine);
+  if (raw.at(-1)?.name !== 'end') throw new Error(`the facts of ${node} end early: ${output.slice(-200)}`);
+  const good = (name: string) => raw.find((fact) => fact.name === name && fact.code === 0)?.out;
+  const any = (name: string) => raw.find((fact) => fact.name === name)?.out;
+  const redis = good('redis');
+  const sentinel = good('sentinel');
+  const haproxy = good('haproxy');
+  const health = any('health');
+  return {
+    node,
+    current: good('current'),
+    running: pairs(good('running') ?? ''),
+    packages: parsePackages(any('packages') ?? ''),
+    units: parseUnits(good('units') ?? ''),
+    disk: Object.fromEntries(lines(any('files') ?? '').map((line) => [line.slice(66), line.slice(0, 64)])),
+    manifests: Object.fromEntries(
+      raw
+        .filter((fact) => fact.name.startsWith('manifest '))
+        .map((fact) => [fact.name.slice(9), parseManifestFiles(fact.out)]),
+    ),
+    contents: Object.fromEntries(
+      raw.filter((fact) => fact.name.startsWith('content ')).map((fact) => [fact.name.slice(8), fact.out]),
+    ),
+    redis: redis?.includes('role:') ? parseRedis(redis) : undefined,
+    sentinel: sentinel === undefined ? undefined : parseSentinel(sentinel),
+    haproxy: haproxy?.startsWith('# ') ? parseHaproxyStat(haproxy) : undefined,
+    health: health === undefined ? undefined : Number.parseInt(health.slice(-3), 10) || 0,
+  };
+}
+
+function parseLine(line: string): RawFact[] {
+  if (!line.startsWith('{"fact"')) return [];
+  const { fact, code, out } = JSON.parse(line) as { fact: string; code: number; out: string };
+  return [{ name: fact, code, out: Buffer.from(out, 'base64').toString('utf8') }];
+}
+
+function lines(text: string): string[] {
+  return text.split('\n').filter((line) => line !== '');
+}
+
+function pairs(text: string): Record<string, string> {
+  return Object.fromEntries(lines(text).map((line) => line.split(' ', 2)));
+}
+
+function parsePackages(text: string): Record<string, string> {
+  const installed = lines(text).map((line) => line.split(' '));
+  return Object.fromEntries(
+    installed.filter(([status]) => status === 'installed').map(([, name = '', version = '']) => [name, version]),
+  );
+}
+
+/** systemctl show's blocks of KEY=VALUE, one a unit. Pure. */
+export function parseUnits(text: string): Record<string, UnitFacts> {
+  const blocks = text.split(/\n\s*\n/).map((block) => {
+    const fields = new Map(
+      lines(block).map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),
+    );
+    const since = /^@(\d+)/.exec(fields.get('ActiveEnterTimestamp') ?? '')?.[1];
+    const unit: UnitFacts = {
+      active: fields.get('ActiveState') ?? 'unknown',
+      sub: fields.get('SubState') ?? 'unknown',
+      enabled: fields.get('UnitFileState') ?? '',
+      pid: Number(fields.get('MainPID') ?? 0),
+      restarts: Number(fields.get('NRestarts') ?? 0),
+      sinceS: since === undefined ? undefined : Number(since),
+    };
+    return [(fields.get('Id') ?? '').replace(/\.service$/, ''), unit] as const;
+  });
+  return Object.fromEntries(blocks.filter(([name]) => name !== ''));
+}
+
+/** INFO server, persistence and replication. Pure. */
+export function parseRedis(info: string): RedisFacts {
+  const fields = parseInfo(info);
+  const replica = fields.get('role') === 'slave';
+  const replicas = [...fields].filter(([key]) => /^slave\d+$/.test(key)).map(([, value]) => parseReplica(value));
+  return {
+    role: replica ? 'replica' : 'primary',
+    loading: fields.get('loading') === '1',
+    offset: Number(fields.get(replica ? 'slave_repl_offset' : 'master_repl_offset') ?? 0),
+    follows: replica
+      ? { address: fields.get('master_host') ?? '', linkUp: fields.get('master_link_status') === 'up' }
+      : undefined,
+    replicas,
+  };
+}
+
+/** `ip=10.0.0.12,port=6379,state=online,offset=1,lag=0` */
+function parseReplica(value: string): RedisFacts['replicas'][number] {
+  const fields = new Map(value.split(',').map((field) => field.split('=', 2) as [string, string]));
+  return {
+    address: fields.get('ip') ?? '',
+    online: fields.get('state') === 'online',
+    offset: Number(fields.get('offset') ?? 0),
+    lagS: Number(fields.get('lag') ?? -1),
+  };
+}
+
+/** Four lines of JSON: MASTER, REPLICAS, SENTINELS, CKQUORUM. Undefined when Sentinel does not watch that primary. */
+function parseSentinel(text: string): SentinelView | undefined {
+  const [master, replicas, others, quorum = ''] = lines(text);
+  if (master === undefined || !master.startsWith('{')) return undefined;
+  const flat = (value: object) => Object.entries(value).flat();
+  const rows = (line: string | undefined) => (JSON.parse(line ?? '[]') as object[]).map(flat);
+  return parseSentinelView(flat(JSON.parse(master)), rows(replicas), rows(others), quorum.replace(/^"|"$/g, ''));
+}

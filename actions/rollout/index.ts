@@ -1,0 +1,32 @@
+import * as actions from '@actions/core';
+import { annotate } from '../core/environment/load.ts';
+import { messageOf } from '../core/errors.ts';
+import { linodeApi } from '../core/linode/api.ts';
+import { actionsLog } from '../core/log.ts';
+import { connectSsh } from '../core/ssh.ts';
+import { readInputs } from './inputs.ts';
+import { run } from './run.ts';
+
+const cancelled = new AbortController();
+for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => cancelled.abort());
+
+try {
+  const result = await run(
+    readInputs((name) => actions.getInput(name)),
+    {
+      linode: linodeApi,
+      connect: connectSsh,
+      log: actionsLog,
+      mask: (value) => actions.setSecret(value),
+      summary: async (markdown) => void (await actions.summary.addRaw(markdown).write()),
+      root: '',
+      who: process.env.GITHUB_RUN_ID === undefined ? 'somebody' : `run-${process.env.GITHUB_RUN_ID}`,
+      signal: cancelled.signal,
+    },
+  );
+  actions.setOutput('changed', String(result.changed));
+  actions.setOutput('report', JSON.stringify(result.report ?? result.status));
+} catch (error) {
+  annotate(error, actionsLog);
+  actions.setFailed(messageOf(error));
+}

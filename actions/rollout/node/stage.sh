@@ -1,0 +1,49 @@
+#!/bin/sh
+# stage.sh INCOMING DIGEST: what the release needs is installed, the release lies in releases/DIGEST, and the native checkers accept it.
+# Nothing that runs has changed when this ends.
+set -eu
+
+here=$(dirname "$0")
+# shellcheck source=actions/rollout/node/lib.sh
+. "$here/lib.sh"
+# shellcheck source=actions/rollout/node/packages.sh
+. "$here/packages.sh"
+
+incoming=$1 digest=$2
+release=$incoming
+
+# A package that is there in another version runs what the node serves with: that is the switch's to change, not ours.
+missing_packages() {
+  manifest package | while IFS=$tab read -r _ name _; do
+    [ -n "$(installed_version "$name")" ] || echo "$name"
+  done
+}
+
+install_missing() {
+  mask_new_units
+  install_packages
+}
+
+# With the owners and modes that the files will have, under the folder `files`, and the manifest beside it.
+stage() {
+  new=$state/releases/$digest.new
+  rm -rf "$new"
+  mkdir -p "$new/files"
+  cp "$incoming/manifest" "$new/manifest"
+  manifest file | while IFS=$tab read -r _ path mode owner group sha256 _; do
+    echo "$sha256  $incoming/files$path" | sha256sum --check --quiet --strict
+    put "$incoming/files$path" "$new/files$path" "$mode" "$owner" "$group"
+  done
+  find "$new" -type f -exec sync {} +
+  rm -rf "${state:?}/releases/$digest"
+  mv -T "$new" "$state/releases/$digest"
+  touch "$state/releases/$digest"
+}
+
+if [ ! -d "$state/current/" ] || [ -n "$(missing_packages)" ]; then timed install install_missing; fi
+timed users make_users
+timed stage stage
+begun=$(now_ms)
+# In a mount namespace of its own the checkers see the staged files under their real names.
+unshare --mount --propagation private sh "$here/check.sh" "$state/releases/$digest" "$incoming/seeds"
+report validate true $(($(now_ms) - begun)) ''

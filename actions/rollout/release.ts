@@ -1,0 +1,183 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { initialPrimary } from '../core/environment/nodes.ts';
+import type { Environment, EnvironmentNode, Role } from '../core/environment/schema.ts';
+import { FiredrillError, messageOf } from '../core/errors.ts';
+import { manifestText } from './manifest.ts';
+import { renderTemplate } from './render.ts';
+import { type ApplyWay, type Checker, loadRoles, type RoleConfig } from './role.ts';
+import { type TarEntry, tar } from './tar.ts';
+import { type FleetSecrets, templateVariables } from './variables.ts';
+
+export interface ReleaseFile {
+  readonly path: string;
+  readonly owner: string;
+  readonly group: string;
+  readonly mode: string;
+  readonly apply: ApplyWay;
+  readonly unit: string | undefined;
+  readonly checker: Checker | undefined;
+  readonly sha256: string;
+  readonly content: Buffer;
+  /** The template it was made from, with the template's line for each of its lines; undefined for a binary. */
+  readonly template: { readonly file: string; readonly lines: readonly number[] } | undefined;
+}
+
+export interface ReleasePackage {
+  readonly name: string;
+  /** The upstream version, e.g. 8.0.2; undefined when any will do. */
+  readonly version: string | undefined;
+}
+
+/** All that a node gets. The digest covers everything but the seeds, which depend on who is primary when a node is made. */
+export interface Release {
+  readonly node: string;
+  readonly roles: readonly Role[];
+  readonly digest: string;
+  readonly packages: readonly ReleasePackage[];
+  readonly groups: readonly string[];
+  readonly users: readonly { readonly name: string; readonly group: string; readonly home: string }[];
+  readonly directories: readonly {
+    readonly path: string;
+    readonly owner: string;
+    readonly group: string;
+    readonly mode: string;
+  }[];
+  readonly units: readonly string[];
+  /** Without the seeds. */
+  readonly files: readonly ReleaseFile[];
+  readonly seeds: readonly ReleaseFile[];
+}
+
+export interface ReleaseSources {
+  readonly environment: Environment;
+  readonly roles: readonly RoleConfig[];
+  readonly secrets: FleetSecrets;
+  /** The C service's executable. */
+  readonly binary: Buffer;
+}
+
+/**
+ * Reads configs/ and the binary, and renders everything once for its mistakes. Throws a FiredrillError (`config`) before any machine is
+ * asked anything.
+ */
+export function readSources(
+  environment: Environment,
+  secrets: FleetSecrets,
+  binaryPath: string,
+  root: string,
+): ReleaseSources {
+  let binary: Buffer;
+  try {
+    binary = readFileSync(binaryPath);
+  } catch (error) {
+    throw new FiredrillError({
+      code: 'config',
+      where: 'input binary',
+      what: messageOf(error),
+      fix: 'Run the build first',
+    });
+  }
+  const sources = { environment, roles: loadRoles(join(root, 'configs')), secrets, binary };
+  buildReleases(sources);
+  return sources;
+}
+
+/** One release per node, in the environment's order. Throws a FiredrillError (`config`) that names template:line:column. */
+export function buildReleases(sources: ReleaseSources, primary = initialPrimary(sources.environment)): Release[] {
+  return sources.environment.nodes.map((node) => buildRelease(sources, node, primary));
+}
+
+function buildRelease(sources: ReleaseSources, node: EnvironmentNode, primary: EnvironmentNode): Release {
+  const roles = sources.roles.filter((role) => node.roles.includes(role.role));
+  const variables = templateVariables(sources.environment, node, primary, sources.secrets);
+  const all = roles.flatMap((role) => role.files.map((file) => buildFile(role, file, variables, sources.binary)));
+  const content = {
+    node: node.name,
+    roles: node.roles,
+    packages: uniqueByName(roles.flatMap((role) => packagesOf(role, sources.environment))),
+    groups: roles.flatMap((role) => role.groups),
+    users: roles.flatMap((role) => role.users),
+    directories: roles.flatMap((role) => role.directories),
+    units: roles.flatMap((role) => role.units),
+    files: all.filter((file) => file.apply !== 'seed'),
+    seeds: all.filter((file) => file.apply === 'seed'),
+  };
+  return { ...content, digest: sha256(Buffer.from(manifestText({ ...content, seeds: [] }))) };
+}
+
+function buildFile(
+  role: RoleConfig,
+  file: RoleConfig['files'][number],
+  variables: object,
+  binary: Buffer,
+): ReleaseFile {
+  const made = file.template === undefined ? undefined : renderFile(`${role.folder}/${file.template}`, variables);
+  const content = made?.content ?? binary;
+  return {
+    path: file.path,
+    owner: file.owner,
+    group: file.group,
+    mode: file.mode,
+    apply: file.apply,
+    unit: file.unit,
+    checker: file.checker,
+    sha256: sha256(content),
+    content,
+    template: made?.template,
+  };
+}
+
+function renderFile(file: string, variables: object): Pick<ReleaseFile, 'content' | 'template'> {
+  let template: string;
+  try {
+    template = readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new FiredrillError({
+      code: 'config',
+      where: file,
+      what: messageOf(error),
+      fix: 'Add the template or correct role.yaml beside it',
+    });
+  }
+  const rendered = renderTemplate(file, template, variables);
+  return { content: Buffer.from(rendered.text), template: { file, lines: rendered.templateLines } };
+}
+
+function packagesOf(role: RoleConfig, environment: Environment): ReleasePackage[] {
+  return Object.entries(role.packages).map(([name, key]) => {
+    if (key === 'any') return { name, version: undefined };
+    const version = (environment.packages as Record<string, string>)[key];
+    if (version !== undefined) return { name, version };
+    throw new FiredrillError({
+      code: 'config',
+      where: `${role.folder}/role.yaml`,
+      what: `package ${name} takes its version from packages.${key}, which the environment does not have`,
+      fix: `Use one of ${Object.keys(environment.packages).join(', ')}, or any`,
+    });
+  });
+}
+
+/** redis-tools may be wanted by two roles of one node. */
+function uniqueByName(packages: readonly ReleasePackage[]): ReleasePackage[] {
+  return [...new Map(packages.map((each) => [each.name, each])).values()];
+}
+
+/** What is sent to a node on standard input: its release, the seeds, and the scripts that apply it. */
+export function bundle(release: Release, scripts: ReadonlyMap<string, Buffer>): Buffer {
+  const files = release.files.map((file): TarEntry => entry(`files${file.path}`, file.content, 0o600));
+  const seeds = release.seeds.map((file): TarEntry => entry(`seeds${file.path}`, file.content, 0o600));
+  const code = [...scripts].map(([name, content]): TarEntry => entry(`node/${name}`, content, 0o700));
+  const manifest = entry('manifest', Buffer.from(manifestText(release)), 0o600);
+  return gzipSync(tar([manifest, ...files, ...seeds, ...code]), { level: 6 });
+}
+
+function entry(path: string, content: Buffer, mode: number): TarEntry {
+  return { path, content, mode };
+}
+
+function sha256(content: Buffer): string {
+  return createHash('sha256').update(content).digest('hex');
+}

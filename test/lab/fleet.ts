@@ -1,0 +1,74 @@
+import { existsSync } from 'node:fs';
+import { deriveDeployKey } from '../../actions/core/derive.ts';
+import { loadEnvironment } from '../../actions/core/environment/load.ts';
+import { FiredrillError } from '../../actions/core/errors.ts';
+import { readInventory } from '../../actions/core/inventory.ts';
+import { linodeApi } from '../../actions/core/linode/api.ts';
+import { plainLog } from '../../actions/core/log.ts';
+import { Secret } from '../../actions/core/secret.ts';
+import { connectSsh } from '../../actions/core/ssh.ts';
+import type { Mode } from '../../actions/rollout/inputs.ts';
+import { run } from '../../actions/rollout/run.ts';
+import { clone, environmentName } from './paths.ts';
+import { binaryPath } from './pipeline.ts';
+import { labSecrets } from './secrets.ts';
+
+/** Runs the rollout action's code from the work tree, as an operator would by hand. Gives the exit code. */
+export async function asked(mode: Mode): Promise<number> {
+  if (mode !== 'status' && !existsSync(binaryPath)) {
+    throw new FiredrillError({
+      code: 'config',
+      what: 'this lab has built no binary yet',
+      fix: 'Run: npm run lab -- --keep',
+    });
+  }
+  const { FIREDRILL_SECRET, LINODE_TOKEN } = labSecrets();
+  const started = performance.now();
+  const cancelled = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => cancelled.abort());
+  const inputs = {
+    environment: environmentName,
+    mode,
+    binary: binaryPath,
+    fleetSecret: new Secret(FIREDRILL_SECRET),
+    linodeToken: new Secret(LINODE_TOKEN),
+  };
+  const result = await run(inputs, {
+    linode: linodeApi,
+    connect: connectSsh,
+    log: plainLog((line) => console.log(line)),
+    mask: () => {},
+    summary: async () => {},
+    root: clone,
+    who: `lab-${process.pid}`,
+    signal: cancelled.signal,
+  });
+  if (mode === 'apply') {
+    console.log(
+      `${result.changed ? 'rolled out' : 'nothing to change'} in ${((performance.now() - started) / 1000).toFixed(2)} s`,
+    );
+  }
+  return 0;
+}
+
+/** What `ssh` needs to log in to a node. */
+export async function sshLogin(
+  name: string,
+): Promise<{ user: string; host: string; hostKey: string; privateKey: string }> {
+  const environment = loadEnvironment(`${clone}/environments/${environmentName}.yaml`);
+  const { FIREDRILL_SECRET, LINODE_TOKEN } = labSecrets();
+  const secret = new Secret(FIREDRILL_SECRET);
+  const { api: baseUrl, requestTimeoutMs } = environment.linode;
+  const inventory = await readInventory(
+    environment,
+    linodeApi({ baseUrl, token: new Secret(LINODE_TOKEN), requestTimeoutMs }),
+    secret,
+  );
+  const node = inventory.nodes.find((each) => each.name === name);
+  if (node === undefined) {
+    const names = inventory.nodes.map((each) => each.name).join(', ');
+    throw new FiredrillError({ code: 'config', what: `no node is called ${name}`, fix: `Use one of ${names}` });
+  }
+  const privateKey = deriveDeployKey(secret, environment.name).privateKey.reveal();
+  return { user: environment.ssh.user, host: node.publicAddress, hostKey: node.hostKey, privateKey };
+}

@@ -1,0 +1,106 @@
+import { accessSync, constants, mkdirSync, mkdtempSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { FiredrillError, messageOf } from '../../../actions/core/errors.ts';
+import { cgroupKind } from './cgroups.ts';
+import { run, tryRun } from './exec.ts';
+import type { Lab } from './lab.ts';
+import { mountOverlay, removeFolder } from './overlay.ts';
+import { type Missing, missingTools } from './tools.ts';
+
+/** All that keeps the lab from running on this host; empty when it can. Changes nothing. */
+export async function preflight(lab: Lab): Promise<Missing[]> {
+  if (process.platform !== 'linux') {
+    return [{ what: `Linux (this is ${process.platform})`, fix: 'Use a Debian or Ubuntu machine or VM' }];
+  }
+  const missing = missingTools();
+  if (process.getuid?.() !== 0) {
+    const fix = 'Machines, mounts and network namespaces need it: run this with sudo';
+    return [{ what: 'root', fix }, ...missing];
+  }
+  return [...missing, ...(await missingPowers(lab, missing))];
+}
+
+/** One message for everything at once. */
+export function preflightError(missing: readonly Missing[]): FiredrillError {
+  const lines = missing.map((each) => `  ${each.what}: ${each.fix}`);
+  return new FiredrillError({
+    code: 'config',
+    what: `the lab can't run here, nothing was installed or changed. Missing:\n${lines.join('\n')}`,
+  });
+}
+
+/**
+ * Makes the host ready: what packages bring is installed with apt-get, when that is all that is missing. Otherwise throws one error
+ * that names everything, and installs nothing.
+ */
+export async function ensureReady(lab: Lab, log: (line: string) => void): Promise<void> {
+  const missing = await preflight(lab);
+  if (missing.length === 0) return;
+  const apt = (await tryRun(['apt-get', '--version']).catch(() => undefined))?.code === 0;
+  if (!apt || missing.some((each) => each.package === undefined)) throw preflightError(missing);
+  await installMissing(missing, log);
+  const still = await preflight(lab);
+  if (still.length > 0) throw preflightError(still);
+}
+
+/** Installs the packages of what is missing. Needs root and apt-get. */
+export async function installMissing(missing: readonly Missing[], log: (line: string) => void): Promise<void> {
+  const packages = [...new Set(missing.flatMap((each) => each.package ?? []))];
+  if (packages.length === 0) return;
+  log(`installing ${packages.join(', ')} (apt-get)`);
+  const options = {
+    timeoutMs: 600_000,
+    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+    fix: `Install by hand: ${packages.join(' ')}`,
+  };
+  const wait = '--option=DPkg::Lock::Timeout=120';
+  await run(['apt-get', '--quiet', wait, 'update'], options);
+  await run(['apt-get', '--quiet', '--yes', '--no-install-recommends', wait, 'install', ...packages], options);
+}
+
+/** What root can't do here: in an unprivileged container root is not enough. */
+async function missingPowers(lab: Lab, tools: readonly Missing[]): Promise<Missing[]> {
+  const found: Missing[] = [];
+  const fix = 'Use a virtual machine or a real one, or a container with --privileged';
+  if (!hasCgroups()) found.push({ what: 'a writable /sys/fs/cgroup (version 2, or hybrid)', fix });
+  if (tools.length > 0) return found;
+  const network = await tryRun(['unshare', '--net', 'true']);
+  if (network.code !== 0) found.push({ what: `network namespaces (${network.stderr.trim()})`, fix });
+  const reason = await overlayProblem(nearestFolder(lab.stateDir));
+  if (reason !== undefined) {
+    found.push({
+      what: `an overlay mount over ${lab.stateDir}'s file system (${reason})`,
+      fix: 'Keep the clone on ext4, xfs, btrfs or tmpfs, on a machine that may mount',
+    });
+  }
+  return found;
+}
+
+function hasCgroups(): boolean {
+  const kind = cgroupKind();
+  if (kind.kind === 'scope') return true;
+  try {
+    for (const mount of kind.mounts) accessSync(mount, constants.W_OK);
+    return kind.mounts.length > 0;
+  } catch {
+    return false;
+  }
+}
+
+/** Tries one. Gives why it failed. */
+async function overlayProblem(folder: string): Promise<string | undefined> {
+  const trial = mkdtempSync(`${folder}/.firedrill-check-`);
+  try {
+    mkdirSync(`${trial}/lower`);
+    await mountOverlay({ lower: `${trial}/lower`, dir: trial });
+    return undefined;
+  } catch (error) {
+    return messageOf(error).split('\n')[0];
+  } finally {
+    await removeFolder(trial);
+  }
+}
+
+function nearestFolder(path: string): string {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ? path : nearestFolder(dirname(path));
+}

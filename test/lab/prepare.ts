@@ -1,0 +1,46 @@
+import { readFileSync } from 'node:fs';
+import { FiredrillError } from '../../actions/core/errors.ts';
+import { writeArtifacts } from './artifacts.ts';
+import { ensureBuildRoot } from './machines/build-root.ts';
+import { ensureImage } from './machines/image.ts';
+import { raiseLimits } from './machines/limits.ts';
+import { upNetwork } from './machines/network.ts';
+import { ensureReady } from './machines/preflight.ts';
+import { sweep } from './machines/sweep.ts';
+import { cacheDir, clone, lab } from './paths.ts';
+import { regionOwner } from './region-client.ts';
+import { labSecrets } from './secrets.ts';
+
+/** Throws when another clone's lab is up: its names and addresses are the machine's, so there is room for one. */
+export function mustBeFree(): void {
+  const owner = regionOwner();
+  if (owner === undefined || owner === clone) return;
+  throw new FiredrillError({
+    code: 'lease',
+    what: `the lab of ${owner} is up on this machine`,
+    fix: `Run there: npm run lab -- down`,
+  });
+}
+
+/** All that a region needs before it can start: host tools, image, packages, build root, network. What a killed lab left is removed. */
+export async function prepare(log: (line: string) => void = console.log): Promise<void> {
+  mustBeFree();
+  await ensureReady(lab, log);
+  const left = await sweep(lab);
+  if (left.length > 0) log(`an earlier lab ended without cleaning up; removed: ${left.join(', ')}`);
+  // One after the other: both are bound by the processor, and side by side they only wait for each other.
+  const image = await ensureImage(cacheDir, log);
+  const buildRoot = await ensureBuildRoot(cacheDir, buildPackages(), log);
+  labSecrets();
+  raiseLimits(lab);
+  await upNetwork(lab);
+  writeArtifacts({ image: image.root, packages: image.packages, buildRoot });
+}
+
+/** What the build job of deploy.yml installs. */
+function buildPackages(): string[] {
+  return readFileSync(`${clone}/c-app/build-deps.txt`, 'utf8')
+    .split('\n')
+    .map((line) => line.replace(/#.*/, '').trim())
+    .filter((line) => line !== '');
+}

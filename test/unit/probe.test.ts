@@ -1,0 +1,154 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterEach, describe, expect, test } from 'vitest';
+import { nowMs } from '../../actions/drill/clock.ts';
+import { lagOf, latencyMs, outcomeOf, outcomeOfError } from '../../actions/drill/probe/history.ts';
+import { startProbe } from '../../actions/drill/probe/probe.ts';
+import { workload } from '../../actions/drill/probe/workload.ts';
+import { staleReads } from '../../actions/drill/verdict/ledger.ts';
+import { recoveryOf } from '../../actions/drill/verdict/recovery.ts';
+
+/** The service as a map, which can stall, refuse or hang up. */
+function service() {
+  const store = new Map<string, string>();
+  let mode: 'serve' | 'stall' | 'refuse' | 'reset' = 'serve';
+  const waiting: (() => void)[] = [];
+  const server = createServer((request, response) => {
+    const key = request.url ?? '';
+    let body = '';
+    request.on('data', (chunk) => (body += chunk));
+    request.on('end', () => {
+      const answer = () => {
+        if (request.method === 'PUT') {
+          store.set(key, body);
+          response.writeHead(204).end();
+        } else if (store.has(key)) response.end(store.get(key));
+        else response.writeHead(404).end();
+      };
+      if (mode === 'stall') waiting.push(answer);
+      else if (mode === 'refuse') response.writeHead(503).end();
+      else if (mode === 'reset') request.socket.destroy();
+      else answer();
+    });
+  });
+  return {
+    server,
+    set: (to: typeof mode) => {
+      mode = to;
+      if (to === 'serve') for (const answer of waiting.splice(0)) answer();
+    },
+  };
+}
+
+let running: Server | undefined;
+afterEach(() => {
+  running?.closeAllConnections();
+  running?.close();
+});
+
+async function probed(work: (to: ReturnType<typeof service>) => Promise<void>, requestTimeoutMs = 5000) {
+  const fake = service();
+  running = fake.server.listen(0, '127.0.0.1');
+  await new Promise((resolve) => fake.server.once('listening', resolve));
+  const url = `http://127.0.0.1:${(fake.server.address() as AddressInfo).port}`;
+  const probe = await startProbe({ url, run: 'test', requestsPerS: 300, requestTimeoutMs });
+  await work(fake);
+  await probe.stop();
+  return probe.history;
+}
+
+describe('the probe', () => {
+  test('measures a stall of one second as one second, for all who came meanwhile', async () => {
+    let stalledAt = 0;
+    let servedAt = 0;
+    const history = await probed(async (fake) => {
+      await delay(500);
+      stalledAt = nowMs();
+      fake.set('stall');
+      await delay(1000);
+      servedAt = nowMs();
+      fake.set('serve');
+      await delay(300);
+    });
+    const { recoveryMs, stalledMs } = recoveryOf(history, stalledAt);
+    const stallMs = servedAt - stalledAt;
+    expect(Math.abs(recoveryMs - stallMs)).toBeLessThan(60);
+    expect(Math.abs(stalledMs - stallMs)).toBeLessThan(60);
+    expect(history.every((request) => request.outcome === 'ok')).toBe(true);
+    // Arrivals went on at 300/s: some 300 of them waited, half of them longer than half of the stall.
+    const waited = history.filter((request) => latencyMs(request) > stallMs / 2).length;
+    expect(waited).toBeGreaterThan(120);
+    expect(waited).toBeLessThan(180);
+    expect(staleReads(history)).toEqual([]);
+  });
+
+  test('keeps its rate', async () => {
+    const history = await probed(() => delay(1000));
+    expect(history.length).toBeGreaterThan(285);
+    expect(history.length).toBeLessThan(330);
+    expect(lagOf(history).p99Ms).toBeLessThan(50);
+    expect(history.filter((request) => request.op === 'write').length).toBeGreaterThan(history.length / 3);
+  });
+
+  test('knows refused from unknown: a write that was cut off may have happened', async () => {
+    const history = await probed(async (fake) => {
+      await delay(200);
+      fake.set('refuse');
+      await delay(200);
+      fake.set('reset');
+      await delay(200);
+      fake.set('serve');
+      await delay(100);
+    });
+    const outcomes = (op: string) => new Set(history.filter((each) => each.op === op).map((each) => each.outcome));
+    expect(outcomes('write')).toEqual(new Set(['ok', 'refused', 'unknown']));
+    expect(outcomes('read')).toEqual(new Set(['ok', 'refused', 'failed']));
+  });
+
+  test('gives every request its own deadline, counted from when it was due', async () => {
+    const history = await probed(async (fake) => {
+      await delay(100);
+      fake.set('stall');
+      await delay(700);
+    }, 400);
+    const overran = history.filter((request) => request.error === 'deadline');
+    expect(overran.length).toBeGreaterThan(100);
+    for (const request of overran) expect(Math.abs(latencyMs(request) - 400)).toBeLessThan(60);
+  });
+});
+
+describe('an outcome', () => {
+  test.each([
+    ['write', 204, 'ok'],
+    ['read', 200, 'ok'],
+    ['read', 404, 'ok'],
+    ['write', 503, 'refused'],
+    ['read', 503, 'refused'],
+    ['write', 502, 'unknown'],
+    ['write', 504, 'unknown'],
+    ['write', 400, 'failed'],
+    ['read', 502, 'failed'],
+  ] as const)('of a %s answered %i is %s', (op, status, outcome) => {
+    expect(outcomeOf(op, status)).toBe(outcome);
+  });
+
+  test('of a write that never got a connection is failed, of one that lost it unknown', () => {
+    expect(outcomeOfError('write', 'ECONNREFUSED')).toBe('failed');
+    expect(outcomeOfError('write', 'ECONNRESET')).toBe('unknown');
+    expect(outcomeOfError('read', 'ECONNRESET')).toBe('failed');
+  });
+});
+
+describe('the workload', () => {
+  test('never writes a value twice, and most keys only once', () => {
+    const { next } = workload('x');
+    const writes = Array.from({ length: 4000 }, next).filter((step) => step.op === 'write');
+    expect(new Set(writes.map((step) => step.value)).size).toBe(writes.length);
+    const keys = Map.groupBy(writes, (step) => step.key);
+    const once = [...keys.values()].filter((list) => list.length === 1).length;
+    expect(once).toBeGreaterThan(writes.length * 0.5);
+    expect([...keys.keys()].filter((key) => key.includes('shared'))).toHaveLength(4);
+    for (const key of keys.keys()) expect(key).toMatch(/^[A-Za-z0-9._-]{1,128}$/);
+  });
+});

@@ -1,0 +1,162 @@
+import { describe, expect, test } from 'vitest';
+import { commentOf, summaryOf } from '../../actions/drill/report/comment.ts';
+import {
+  type DrillReport,
+  percentiles,
+  type RunReport,
+  reasonsOf,
+  scenarioReport,
+} from '../../actions/drill/report/data.ts';
+import { gantt } from '../../actions/drill/report/phases.ts';
+
+const green: RunReport = {
+  ok: true,
+  faultAt: '2026-03-01T03:17:05.000Z',
+  recoveryMs: 1432,
+  stalledMs: 1433,
+  detectedMs: 1009,
+  electedMs: 1102,
+  promotedMs: 1299,
+  requests: 4500,
+  failedRequests: 0,
+  ackedWrites: 2250,
+  lostWrites: 0,
+  alert: null,
+  reason: null,
+  detail: {
+    breaks: 'kill -9 of the primary Redis, which stays down',
+    target: 'redis-1',
+    newPrimary: 'redis-2',
+    uncertaintyMs: 1.5,
+    agreedMs: 1060,
+    announcedMs: 2101,
+    firstWriteMs: 1432,
+    unknownWrites: 0,
+    staleReads: 0,
+    probe: { requestsPerS: 300, lagP99Ms: 1.2, lagMaxMs: 4.5 },
+  },
+};
+const red: RunReport = {
+  ...green,
+  ok: false,
+  recoveryMs: 6100,
+  lostWrites: 3,
+  reason: 'recovery took 6,100 ms, the budget is 5,000 ms; 3 acknowledged writes lost',
+};
+
+function report(...runs: RunReport[]): DrillReport {
+  const scenarios = runs.map((run, index) => scenarioReport(`redis-primary-${index}`, 5000, [run]));
+  return {
+    version: 1,
+    environment: 'lab',
+    commit: 'a'.repeat(40),
+    startedAt: '2026-03-01T03:17:00.000Z',
+    finishedAt: '2026-03-01T03:18:00.000Z',
+    ok: scenarios.every((scenario) => scenario.ok),
+    scenarios,
+  };
+}
+
+const context = { runUrl: 'https://github.com/acme/shop/actions/runs/7', requestTimeoutMs: 5000 };
+
+describe('the comment', () => {
+  test('starts with its marker, then the verdict', () => {
+    const [marker, , verdict] = commentOf(report(green), context).split('\n');
+    expect(marker).toBe('<!-- firedrill:report environment=lab -->');
+    expect(verdict).toBe('## Drill of lab passed: 1 of 1 scenario in budget, 0 of 2,250 acknowledged writes lost');
+  });
+
+  test('has a row for each scenario with what was measured against the budget', () => {
+    expect(commentOf(report(green, red), context)).toContain(
+      '| ok | redis-primary-0 | 1,432 ms | 5,000 ms | 1,433 ms | 0 of 4,500 | 2,250 | 0 |\n' +
+        '| **RED** | redis-primary-1 | **6,100 ms** | 5,000 ms | 1,433 ms | 0 of 4,500 | 2,250 | **3** |',
+    );
+  });
+
+  test('shows the percentiles when a scenario ran more than once', () => {
+    const repeated = { ...report(green), scenarios: [scenarioReport('x', 5000, [green, red, green])] };
+    expect(commentOf(repeated, context)).toContain('**1,432 / 6,100 / 6,100 ms**');
+  });
+
+  test('says when red what is red, what to do, and how to see it again in the lab', () => {
+    const text = commentOf(report(green, red), context);
+    expect(text).toContain('## Drill of lab FAILED: 1 of 2 scenarios in budget, 3 of 4,500 acknowledged writes lost');
+    expect(text).toContain('- **redis-primary-1**: recovery took 6,100 ms, the budget is 5,000 ms; 3 acknowledged');
+    expect(text).toContain('`npm run lab -- drill redis-primary-1`');
+    expect(commentOf(report(green), context)).not.toContain('What is red');
+  });
+
+  test('says how it was measured', () => {
+    const text = commentOf(report(green), context);
+    expect(text).toContain('300 requests/s');
+    expect(text).toContain('at most 4.5 ms late (p99 1.2 ms)');
+    expect(text).toContain('known to 1.5 ms');
+    expect(text).not.toContain('do not trust');
+    const late = { ...green, detail: { ...green.detail, probe: { requestsPerS: 300, lagP99Ms: 9, lagMaxMs: 120 } } };
+    expect(commentOf(report(late as RunReport), context)).toContain('do not trust the times');
+  });
+
+  test('folds the phases of each run', () => {
+    const text = commentOf(report(green), context);
+    expect(text).toContain('<details><summary>redis-primary-0: all clients back after 1,432 ms</summary>');
+    expect(text.indexOf('| 1,009 ms | suspected')).toBeLessThan(text.indexOf('| 1,299 ms | replica promoted |'));
+  });
+
+  test('stays within the limit, keeps what matters, and points to the rest', () => {
+    const long = report(...Array.from({ length: 300 }, () => red));
+    const whole = summaryOf(long, context);
+    const text = commentOf(long, context);
+    expect(whole.length).toBeGreaterThan(65_536);
+    expect(text.length).toBeLessThanOrEqual(65_536);
+    expect(text).toContain(
+      'too long for a comment: see [the job summary](https://github.com/acme/shop/actions/runs/7)',
+    );
+    expect(text).toContain('| redis-primary-299 |');
+    for (const limit of [700, 2000, 20_000, 50_000]) {
+      const cut = commentOf(long, context, limit);
+      expect(cut.length).toBeLessThanOrEqual(limit);
+      expect(cut).toContain('[the job summary]');
+      expect(cut.split('```').length % 2).toBe(1);
+      expect(cut.split('<details>').length).toBe(cut.split('</details>').length);
+    }
+  });
+
+  test("lets no error's text break the page or call anybody", () => {
+    const text = commentOf(report({ ...red, reason: 'a|b\n<script> @octocat' }), context);
+    expect(text).toContain('a\\|b &lt;script> @\u200boctocat');
+  });
+});
+
+test('a run that was not measured is red and has no figure', () => {
+  const broken: RunReport = { ...red, recoveryMs: null, stalledMs: null, reason: 'no steady state', detail: null };
+  const text = commentOf(report(broken), context);
+  expect(text).toContain('| **RED** | redis-primary-0 | **not measured** | 5,000 ms | - |');
+  expect(reasonsOf(report(broken))).toEqual(['redis-primary-0: no steady state']);
+});
+
+test('the gantt shows the slowest recovery, from phase to phase', () => {
+  expect(gantt(report(green, red).scenarios)).toBe(
+    [
+      '```mermaid',
+      'gantt',
+      '    title redis-primary-1, seconds from the fault',
+      '    dateFormat x',
+      '    axisFormat %S.%L',
+      '    suspected by a Sentinel (1009 ms) :0, 1009',
+      '    agreed by the quorum (1060 ms) :1009, 1060',
+      '    leader elected (1102 ms) :1060, 1102',
+      '    replica promoted (1299 ms) :1102, 1299',
+      '    first write acknowledged again (1432 ms) :1299, 1432',
+      '    new primary announced (2101 ms) :1432, 2101',
+      '    all clients back (6100 ms) :2101, 6100',
+      '```',
+    ].join('\n'),
+  );
+  expect(gantt(report({ ...green, recoveryMs: 0 }).scenarios)).toBeUndefined();
+});
+
+test('a percentile is a value that was measured', () => {
+  expect(percentiles([5, 1, 3, 2, 4, 6, 7, 8, 9, 10])).toEqual({ p50: 5, p95: 10, max: 10 });
+  expect(percentiles([7])).toEqual({ p50: 7, p95: 7, max: 7 });
+  expect(percentiles([])).toEqual({ p50: null, p95: null, max: null });
+});
