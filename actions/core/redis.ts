@@ -96,6 +96,9 @@ function tunnelConnector(address: RedisAddress) {
         this.stream = await address.ssh.forward(address.host, address.port, address.commandTimeoutMs);
         // What ioredis calls on a socket and an ssh channel doesn't have; the ssh connection has its own keep-alive.
         Object.assign(this.stream, { setKeepAlive: () => {}, setNoDelay: () => {} });
+        // A channel whose far end has closed stays half open: Redis is gone, and a command sent now would wait for its time-out.
+        const { stream } = this;
+        stream.once('end', () => stream.destroy());
         if (!this.connecting) this.stream.destroy();
       } catch (error) {
         this.firstError = asFiredrillError(error, { code: 'remote', node: address.ssh.node });

@@ -50,6 +50,8 @@ export async function connectSsh(target: SshTarget): Promise<Ssh> {
   client.on('error', () => {}); // later errors reach each call through 'close'
   try {
     client.connect(connectConfig(target));
+    // Small packets both ways: Nagle's algorithm and delayed acknowledgements would make each exchange 40 ms.
+    client.setNoDelay(true);
     await withDeadline(ready, target.connectTimeoutMs, `ssh to ${target.host}:${target.port}`);
   } catch (error) {
     client.destroy();

@@ -4,7 +4,7 @@ import { FiredrillError } from '../core/errors.ts';
 import { openRedis } from '../core/redis.ts';
 import type { NodeFacts } from './facts.ts';
 import type { Fleet, Member } from './fleet.ts';
-import { type Handover, type HandoverNode, handOver } from './handover.ts';
+import { type Caller, type Handover, type HandoverNode, handOver } from './handover.ts';
 import type { FleetSecrets } from './variables.ts';
 
 /** One command of a handover; shorter than the whole, so that a lost answer leaves time to undo. */
@@ -19,10 +19,10 @@ export async function handOverFrom(
   secrets: FleetSecrets,
 ): Promise<Handover> {
   const opened: Redis[] = [];
-  const open = (member: Member, port: number, password: FleetSecrets['redis']): Redis => {
+  const open = (member: Member, port: number, password: FleetSecrets['redis']): Caller => {
     const client = openRedis({ ssh: member.ssh, host: member.node.address, port, password, commandTimeoutMs });
     opened.push(client);
-    return client;
+    return caller(client);
   };
   const redisOf = (member: Member): HandoverNode => ({
     name: member.node.name,
@@ -59,4 +59,22 @@ export async function handOverFrom(
   } finally {
     for (const client of opened) client.disconnect();
   }
+}
+
+/**
+ * A command fails as soon as its connection closes. ioredis, told not to send it again, would let it wait for its time-out; and the
+ * promotion closes the very connection that is asked whether it has happened.
+ */
+function caller(client: Redis): Caller {
+  return {
+    call: (command, ...words) =>
+      new Promise((resolve, reject) => {
+        const closed = () => reject(new Error('the connection closed'));
+        client.once('close', closed);
+        client
+          .call(command, ...words)
+          .then(resolve, reject)
+          .finally(() => client.off('close', closed));
+      }),
+  };
 }

@@ -19,7 +19,7 @@ import { sweep } from '../lab/machines/sweep.ts';
 import { cacheDir, nodeBinary } from '../lab/paths.ts';
 
 // A lab of its own beside the real one: same addresses, but in its own namespace.
-const lab: Lab = { name: 'firedrill-test', stateDir: '/var/tmp/firedrill-test/state', cacheDir };
+const lab: Lab = { name: 'firedrill-test', stateDir: '/var/tmp/firedrill-test', cacheDir };
 const fleetSecret = new Secret('a fleet secret of the test, long enough to be one');
 const deployKey = deriveDeployKey(fleetSecret, 'test');
 const hostKey = deriveHostKey(fleetSecret, 'test', 'one');

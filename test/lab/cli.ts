@@ -1,7 +1,10 @@
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { FiredrillError, messageOf } from '../../actions/core/errors.ts';
 import { down, runAll } from './commands/all.ts';
 import { drillKept, planKept, rolloutKept, sshKept, statusKept } from './commands/kept.ts';
+import { clone } from './paths.ts';
+import type { PipelineOptions } from './pipeline.ts';
 
 const usage = `npm run lab                      boots the fleet, deploys this commit, drills it, removes everything; results in out/
 npm run lab -- --keep            the same, and leaves the fleet up
@@ -13,7 +16,9 @@ npm run lab -- plan              what a rollout of this work tree would change
 npm run lab -- rollout           rolls this work tree out
 npm run lab -- drill [NAME...]   drill.yml with these scenarios; 'all' for every one
 npm run lab -- ssh NODE [CMD]    a shell on a node, or a command
-npm run lab -- down              removes everything`;
+npm run lab -- down              removes everything
+
+--from FOLDER                    deploys, rolls out and drills the git clone FOLDER instead of this one`;
 
 try {
   const { values, positionals } = parseArgs({
@@ -21,17 +26,21 @@ try {
     options: {
       keep: { type: 'boolean', default: false },
       verbose: { type: 'boolean', default: false },
+      from: { type: 'string', default: clone },
       help: { type: 'boolean', default: false },
     },
   });
-  process.exitCode = values.help ? help() : await dispatch(positionals, values);
+  process.exitCode = values.help ? help() : await dispatch(positionals, { ...values, from: resolve(values.from) });
 } catch (error) {
   console.error(messageOf(error));
   if (!(error instanceof FiredrillError) || error.code === 'bug') console.error((error as Error).stack);
   process.exitCode = 1;
 }
 
-async function dispatch(words: readonly string[], options: { keep: boolean; verbose: boolean }): Promise<number> {
+async function dispatch(
+  words: readonly string[],
+  options: PipelineOptions & { readonly keep: boolean },
+): Promise<number> {
   const [command = 'all', ...rest] = words;
   switch (command) {
     case 'all':
@@ -41,13 +50,13 @@ async function dispatch(words: readonly string[], options: { keep: boolean; verb
     case 'drill':
       return await drillKept(rest, options);
     case 'rollout':
-      return await rolloutKept();
+      return await rolloutKept(options);
     case 'plan':
-      return await planKept();
+      return await planKept(options);
     case 'status':
-      return await statusKept();
+      return await statusKept(options);
     case 'ssh':
-      return await sshKept(rest);
+      return await sshKept(rest, options);
     default:
       console.error(`unknown command ${command}\n\n${usage}`);
       return 2;

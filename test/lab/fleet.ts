@@ -14,7 +14,7 @@ import { binaryPath } from './pipeline.ts';
 import { labSecrets } from './secrets.ts';
 
 /** Runs the rollout action's code from the work tree, as an operator would by hand. Gives the exit code. */
-export async function asked(mode: Mode): Promise<number> {
+export async function asked(mode: Mode, from: string): Promise<number> {
   if (mode !== 'status' && !existsSync(binaryPath)) {
     throw new FiredrillError({
       code: 'config',
@@ -39,7 +39,7 @@ export async function asked(mode: Mode): Promise<number> {
     log: plainLog((line) => console.log(line)),
     mask: () => {},
     summary: async () => {},
-    root: clone,
+    root: from,
     who: `lab-${process.pid}`,
     signal: cancelled.signal,
   });

@@ -11,11 +11,13 @@ import { type Source, sourceCommit } from './source.ts';
 export interface PipelineOptions {
   /** Shows what the steps print, not only a line per step. */
   readonly verbose: boolean;
+  /** The git clone whose work tree is deployed. */
+  readonly from: string;
 }
 
 /** A merge to main, as GitHub would see it: the pull request of the commit is merged, deploy.yml runs on the push. */
 export async function deploy(options: PipelineOptions): Promise<RunResult> {
-  const source = sourceCommit();
+  const source = sourceCommit(options.from);
   if (source.dirty) console.log(`the work tree differs from HEAD: deploying it as commit ${source.sha.slice(0, 12)}`);
   await mergedPullRequest(source);
   const result = await run(
@@ -32,7 +34,7 @@ export async function deploy(options: PipelineOptions): Promise<RunResult> {
 /** drill.yml started by hand, and its report copied to out/. */
 export async function drill(scenarios: readonly string[], options: PipelineOptions): Promise<RunResult> {
   const inputs = { environment: environmentName, scenarios: scenarios.join(' ') };
-  const result = await run('drill.yml', { name: 'workflow_dispatch', inputs }, sourceCommit(), options);
+  const result = await run('drill.yml', { name: 'workflow_dispatch', inputs }, sourceCommit(options.from), options);
   const report = result.artifacts['drill-report'];
   if (report !== undefined) cpSync(report, outDir, { recursive: true });
   return result;
@@ -79,7 +81,8 @@ async function run(
       repository: `${repository.owner}/${repository.repo}`,
       sha: source.sha,
       ref: 'refs/heads/main',
-      sourceRepo: clone,
+      sourceRepo: options.from,
+      logDir: `${outDir}/logs`,
       secrets: { FIREDRILL_SECRET: new Secret(FIREDRILL_SECRET), LINODE_TOKEN: new Secret(LINODE_TOKEN) },
       vars: { FIREDRILL_ENVIRONMENT: environmentName },
       githubApiUrl: `http://${region.host}:${region.githubApiPort}`,

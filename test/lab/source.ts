@@ -2,7 +2,6 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { clone } from './paths.ts';
 
 export interface Source {
   readonly sha: string;
@@ -15,10 +14,11 @@ export interface Source {
  * The commit that the lab deploys: HEAD, or, when the work tree differs from it, a commit of the work tree that no branch holds
  * (git collects it later), so that what runs is what one sees, and is a commit all the same.
  */
-export function sourceCommit(): Source {
-  const folder = mkdtempSync(join(tmpdir(), 'firedrill-index-'));
+export function sourceCommit(folder: string): Source {
+  const scratch = mkdtempSync(join(tmpdir(), 'firedrill-index-'));
+  const git = (args: readonly string[], env: Record<string, string> = {}): string => runGit(folder, args, env);
   try {
-    const index = { GIT_INDEX_FILE: join(folder, 'index') };
+    const index = { GIT_INDEX_FILE: join(scratch, 'index') };
     git(['read-tree', 'HEAD'], index);
     git(['add', '--all'], index);
     const tree = git(['write-tree'], index);
@@ -40,13 +40,13 @@ export function sourceCommit(): Source {
     });
     return { sha, subject: message, dirty: true };
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    rmSync(scratch, { recursive: true, force: true });
   }
 }
 
-function git(args: readonly string[], env: Record<string, string> = {}): string {
+function runGit(folder: string, args: readonly string[], env: Record<string, string>): string {
   // Under sudo the clone belongs to somebody else; that is who started us.
-  return execFileSync('git', ['-c', `safe.directory=${clone}`, '-C', clone, ...args], {
+  return execFileSync('git', ['-c', `safe.directory=${folder}`, '-C', folder, ...args], {
     encoding: 'utf8',
     env: { ...process.env, ...env },
     timeout: 60_000,

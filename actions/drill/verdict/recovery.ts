@@ -33,12 +33,11 @@ export function recoveryOf(history: readonly Request[], faultAt: number, until =
   const slow = exposed.filter((request) => request.outcome === 'ok' && latencyMs(request) > thresholdMs);
   const reads = slow.filter((request) => request.op === 'read');
   const writes = slow.filter((request) => request.op === 'write');
-  const interrupted = exposed.some((each) => each.op === 'write' && each.outcome !== 'ok') || writes.length > 0;
   const ends = [...failures, ...stallEnds(reads), ...stallEnds(writes)].map((endedAt) => endedAt - faultAt);
   return {
     recoveryMs: Math.max(0, ...ends),
     stalledMs: Math.max(0, ...exposed.map(latencyMs)),
-    firstWriteMs: interrupted ? firstWrite(exposed, faultAt) : null,
+    firstWriteMs: firstWrite(exposed, faultAt, thresholdMs),
   };
 }
 
@@ -63,16 +62,16 @@ function stallEnds(slow: readonly Request[]): number[] {
   return ends;
 }
 
-/** After the longest time without an acknowledged write that began at or spans the fault. */
-function firstWrite(exposed: readonly Request[], faultAt: number): number | null {
+/** After the longest time without an acknowledged write, if that was longer than `thresholdMs`. */
+function firstWrite(exposed: readonly Request[], faultAt: number, thresholdMs: number): number | null {
   const acknowledged = exposed
     .filter((request) => request.op === 'write' && request.outcome === 'ok')
     .map((request) => request.endedAt)
     .sort((a, b) => a - b);
-  let longest = { gapMs: -1, end: Number.NaN };
+  let longest = { gapMs: thresholdMs, end: Number.NaN };
   for (const [index, endedAt] of acknowledged.entries()) {
     const gapMs = endedAt - (acknowledged[index - 1] ?? faultAt);
     if (gapMs > longest.gapMs) longest = { gapMs, end: endedAt };
   }
-  return longest.gapMs < 0 ? null : longest.end - faultAt;
+  return Number.isNaN(longest.end) ? null : longest.end - faultAt;
 }

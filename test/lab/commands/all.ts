@@ -1,20 +1,20 @@
 import { FiredrillError } from '../../../actions/core/errors.ts';
 import { sweep } from '../machines/sweep.ts';
 import { lab } from '../paths.ts';
-import { deploy, drill, mustSucceed } from '../pipeline.ts';
+import { deploy, drill, mustSucceed, type PipelineOptions } from '../pipeline.ts';
 import { mustBeFree, prepare } from '../prepare.ts';
 import { regionPid, startRegion, stopRegion } from '../region-client.ts';
 import { isInside, runInside } from './inside.ts';
 
 /** `npm run lab`: everything, once. A fleet that was kept before is used, and stays. */
-export async function runAll(options: { readonly keep: boolean; readonly verbose: boolean }): Promise<number> {
+export async function runAll(options: PipelineOptions & { readonly keep: boolean }): Promise<number> {
   if (isInside) return await pipeline(options);
   const started = performance.now();
   const wasUp = regionPid() !== undefined;
   if (!wasUp) await prepare();
   const region = wasUp ? undefined : await startRegion();
   try {
-    const code = await runInside(['all', ...(options.verbose ? ['--verbose'] : [])]);
+    const code = await runInside(['all'], options);
     if (options.keep) region?.keep();
     return code;
   } finally {
@@ -32,7 +32,7 @@ export async function down(): Promise<number> {
   return 0;
 }
 
-async function pipeline(options: { readonly verbose: boolean }): Promise<number> {
+async function pipeline(options: PipelineOptions): Promise<number> {
   mustSucceed(await deploy(options));
   const result = await drill([], options);
   console.log('the report is out/pull-request.md, the figures are out/drill.json');

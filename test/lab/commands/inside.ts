@@ -1,14 +1,16 @@
 import { spawn } from 'node:child_process';
 import { FiredrillError } from '../../../actions/core/errors.ts';
 import { clone, nodeBinary, region } from '../paths.ts';
+import type { PipelineOptions } from '../pipeline.ts';
 import { regionPid } from '../region-client.ts';
 
 /** Whether this process runs in the lab's network namespace already. */
 export const isInside = process.env.FIREDRILL_LAB_INSIDE === '1';
 
 /** Runs a lab command once more inside the lab's network namespace, from where the machines and the APIs can be reached. Gives its exit code. */
-export async function runInside(words: readonly string[]): Promise<number> {
-  const args = [`--net=/run/netns/${region.namespace}`, nodeBinary, `${clone}/test/lab/cli.ts`, ...words];
+export async function runInside(words: readonly string[], options: PipelineOptions): Promise<number> {
+  const flags = [`--from=${options.from}`, ...(options.verbose ? ['--verbose'] : [])];
+  const args = [`--net=/run/netns/${region.namespace}`, nodeBinary, `${clone}/test/lab/cli.ts`, ...flags, ...words];
   const child = spawn('nsenter', args, {
     cwd: clone,
     stdio: 'inherit',

@@ -4,43 +4,43 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { scenarioNames } from '../../../actions/core/environment/schema.ts';
 import { asked } from '../fleet.ts';
-import { drill, mustSucceed } from '../pipeline.ts';
+import { drill, mustSucceed, type PipelineOptions } from '../pipeline.ts';
 import { isInside, mustBeUp, runInside } from './inside.ts';
 
 /** `drill [NAME...]` on a kept fleet. */
-export async function drillKept(names: readonly string[], options: { readonly verbose: boolean }): Promise<number> {
+export async function drillKept(names: readonly string[], options: PipelineOptions): Promise<number> {
   mustBeUp();
-  if (!isInside) return await runInside(['drill', ...names, ...(options.verbose ? ['--verbose'] : [])]);
+  if (!isInside) return await runInside(['drill', ...names], options);
   mustSucceed(await drill(names.includes('all') ? scenarioNames : names, options));
   console.log('the report is out/pull-request.md, the figures are out/drill.json');
   return 0;
 }
 
 /** `rollout` on a kept fleet: the rollout action's code on this work tree, with the binary that belongs to its c-app/. */
-export async function rolloutKept(): Promise<number> {
+export async function rolloutKept(options: PipelineOptions): Promise<number> {
   mustBeUp();
-  if (!isInside) return await runInside(['rollout']);
-  return await asked('apply');
+  if (!isInside) return await runInside(['rollout'], options);
+  return await asked('apply', options.from);
 }
 
 /** `plan` on a kept fleet. */
-export async function planKept(): Promise<number> {
+export async function planKept(options: PipelineOptions): Promise<number> {
   mustBeUp();
-  if (!isInside) return await runInside(['plan']);
-  return await asked('plan');
+  if (!isInside) return await runInside(['plan'], options);
+  return await asked('plan', options.from);
 }
 
 /** `status` on a kept fleet. */
-export async function statusKept(): Promise<number> {
+export async function statusKept(options: PipelineOptions): Promise<number> {
   mustBeUp();
-  if (!isInside) return await runInside(['status']);
-  return await asked('status');
+  if (!isInside) return await runInside(['status'], options);
+  return await asked('status', options.from);
 }
 
 /** `ssh NODE [COMMAND...]`, with the pinned host key, as the deploy user. */
-export async function sshKept(words: readonly string[]): Promise<number> {
+export async function sshKept(words: readonly string[], options: PipelineOptions): Promise<number> {
   mustBeUp();
-  if (!isInside) return await runInside(['ssh', ...words]);
+  if (!isInside) return await runInside(['ssh', '--', ...words], options);
   const [name, ...command] = words;
   if (name === undefined) throw new Error('say which node: npm run lab -- ssh redis-1');
   const { sshLogin } = await import('../fleet.ts');

@@ -1,17 +1,15 @@
 import { FiredrillError } from '../../../actions/core/errors.ts';
 
-/** One lab on this machine. Its name is the network namespace and the prefix of everything that the kernel sees of it. */
+/**
+ * One lab on this machine. Its name is the network namespace, and with a hyphen the prefix of all that the kernel sees of its machines:
+ * of two labs on one machine neither name may be the other's with something appended by a hyphen.
+ */
 export interface Lab {
   readonly name: string;
   /** State of the running lab, gone after `sweep`. */
   readonly stateDir: string;
   /** Image, packages and build roots, kept between runs and clones. */
   readonly cacheDir: string;
-}
-
-export interface LabAddresses {
-  readonly addresses: readonly string[];
-  readonly prefixLength: number;
 }
 
 /** The lab's own addresses on its bridge: the first is where it serves; the second half is for the machines' public addresses. */

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { FiredrillError } from '../../../actions/core/errors.ts';
@@ -27,6 +28,9 @@ export async function withLock<T>(file: string, timeoutMs: number, work: () => P
   try {
     return await work();
   } finally {
+    // The lock is free when its holder is gone, not when it is told to go.
+    const gone = holder.exitCode === null ? once(holder, 'exit') : undefined;
     holder.stdin?.end();
+    await gone;
   }
 }

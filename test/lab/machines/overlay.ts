@@ -1,4 +1,5 @@
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { FiredrillError } from '../../../actions/core/errors.ts';
 import { run, tryRun } from './exec.ts';
 
 export interface OverlayArgs {
@@ -31,9 +32,17 @@ export async function unmountUnder(folder: string): Promise<string[]> {
   return points;
 }
 
-/** Unmounts and removes a folder. Never removes through a mount: if one stays, that is an error of `rm`, not a lost file system. */
+/** Unmounts and removes a folder. Throws, and removes nothing, when a mount in it stays: what it shows may be somebody's files. */
 export async function removeFolder(folder: string): Promise<void> {
   await unmountUnder(folder);
+  const [stuck] = mountsUnder(folder);
+  if (stuck !== undefined)
+    throw new FiredrillError({
+      code: 'remote',
+      where: stuck,
+      what: 'could not be unmounted',
+      fix: `See who uses it: fuser -vm ${stuck}`,
+    });
   if (existsSync(folder)) rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
 }
 

@@ -1,6 +1,6 @@
 import { accessSync, constants, mkdirSync, mkdtempSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { FiredrillError, messageOf } from '../../../actions/core/errors.ts';
+import { FiredrillError } from '../../../actions/core/errors.ts';
 import { cgroupKind } from './cgroups.ts';
 import { run, tryRun } from './exec.ts';
 import type { Lab } from './lab.ts';
@@ -66,10 +66,9 @@ async function missingPowers(lab: Lab, tools: readonly Missing[]): Promise<Missi
   if (tools.length > 0) return found;
   const network = await tryRun(['unshare', '--net', 'true']);
   if (network.code !== 0) found.push({ what: `network namespaces (${network.stderr.trim()})`, fix });
-  const reason = await overlayProblem(nearestFolder(lab.stateDir));
-  if (reason !== undefined) {
+  if (!(await canOverlay(nearestFolder(lab.stateDir)))) {
     found.push({
-      what: `an overlay mount over ${lab.stateDir}'s file system (${reason})`,
+      what: `an overlay mount over the file system of ${lab.stateDir}`,
       fix: 'Keep the clone on ext4, xfs, btrfs or tmpfs, on a machine that may mount',
     });
   }
@@ -87,15 +86,14 @@ function hasCgroups(): boolean {
   }
 }
 
-/** Tries one. Gives why it failed. */
-async function overlayProblem(folder: string): Promise<string | undefined> {
+async function canOverlay(folder: string): Promise<boolean> {
   const trial = mkdtempSync(`${folder}/.firedrill-check-`);
   try {
     mkdirSync(`${trial}/lower`);
     await mountOverlay({ lower: `${trial}/lower`, dir: trial });
-    return undefined;
-  } catch (error) {
-    return messageOf(error).split('\n')[0];
+    return true;
+  } catch {
+    return false;
   } finally {
     await removeFolder(trial);
   }

@@ -22,6 +22,15 @@ const startTimeoutMs = 15_000;
 
 /** Switches a machine on: cable, disk, nspawn. Resolves when its PID 1 runs. Throws with the console's last lines when it can't start. */
 export async function powerOn(lab: Lab, image: string, record: MachineRecord): Promise<Power> {
+  try {
+    return await launch(lab, image, record);
+  } catch (error) {
+    await cleanUp(lab, record.name);
+    throw error;
+  }
+}
+
+async function launch(lab: Lab, image: string, record: MachineRecord): Promise<Power> {
   const id = machineId(lab, record.name);
   const dir = machineDir(lab, record.name);
   await attachMachine(lab, record.name, record.addresses);
@@ -47,7 +56,6 @@ export async function powerOn(lab: Lab, image: string, record: MachineRecord): P
     if (leader !== undefined) return { child, leader };
     await sleep(10);
   }
-  await cleanUp(lab, record.name);
   throw new FiredrillError({
     code: 'remote',
     node: record.name,
