@@ -91,7 +91,9 @@ async function changeNode(state: State, { node, member, plan }: Part): Promise<v
   if (stops) {
     const begun = performance.now();
     // Whoever shares a role with it may have to stand in.
-    const peers = environment.nodes.filter((each) => [...node.roles, 'lb' as const].some((role) => each.roles.includes(role)));
+    const peers = environment.nodes.filter((each) =>
+      [...node.roles, 'lb' as const].some((role) => each.roles.includes(role)),
+    );
     const seen = [state.primary.name, ...peers.map((each) => each.name)];
     await watch(state, { node, member, plan }, 'survive', seen, (picture) => wouldMiss(picture, node), 1);
     done(state, node.name, 'survive', begun, 'the fleet can do without it');

@@ -18,6 +18,8 @@ export interface NodeFacts {
   /** Manifests of releases on the node that are not the wanted one, by digest, and their texts by `DIGEST PATH`. */
   readonly manifests: Readonly<Record<string, readonly ManifestFile[]>>;
   readonly contents: Readonly<Record<string, string>>;
+  /** Who may change the node now; undefined when nobody holds it. */
+  readonly lease: LeaseFacts | undefined;
   readonly redis: RedisFacts | undefined;
   readonly sentinel: SentinelView | undefined;
   readonly haproxy: readonly HaproxyServer[] | undefined;
@@ -34,6 +36,14 @@ export interface UnitFacts {
   readonly restarts: number;
   /** Since when, in seconds since 1970; undefined when it is not active. */
   readonly sinceS: number | undefined;
+}
+
+export interface LeaseFacts {
+  readonly run: string;
+  readonly who: string;
+  /** How long it has been held and how long it holds, by the node's clock. */
+  readonly heldMs: number;
+  readonly leftMs: number;
 }
 
 export interface RedisFacts {
@@ -82,6 +92,7 @@ export function parseFacts(node: string, output: string): NodeFacts {
     contents: Object.fromEntries(
       raw.filter((fact) => fact.name.startsWith('content ')).map((fact) => [fact.name.slice(8), fact.out]),
     ),
+    lease: parseLease(good('lease'), Number(good('time'))),
     redis: redis?.includes('role:') ? parseRedis(redis) : undefined,
     sentinel: sentinel === undefined ? undefined : parseSentinel(sentinel),
     haproxy: haproxy?.startsWith('# ') ? parseHaproxyStat(haproxy) : undefined,
@@ -93,6 +104,13 @@ function parseLine(line: string): RawFact[] {
   if (!line.startsWith('{"fact"')) return [];
   const { fact, code, out } = JSON.parse(line) as { fact: string; code: number; out: string };
   return [{ name: fact, code, out: Buffer.from(out, 'base64').toString('utf8') }];
+}
+
+/** RUN GENERATION SINCE_MS EXPIRES_MS WHO */
+function parseLease(text: string | undefined, nowMs: number): LeaseFacts | undefined {
+  const [run = '', , since, expires, who = ''] = (text ?? '').trim().split(' ');
+  const leftMs = Number(expires ?? 0) - nowMs;
+  return leftMs > 0 ? { run, who, heldMs: nowMs - Number(since), leftMs } : undefined;
 }
 
 function lines(text: string): string[] {

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
+import { sleep } from '../core/deadline.ts';
 import type { Environment } from '../core/environment/schema.ts';
-import { messageOf } from '../core/errors.ts';
+import { FiredrillError, messageOf } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { describePlans } from './describe.ts';
 import { readyServer } from './drain.ts';
@@ -45,6 +46,8 @@ export async function rollOut(
   const reporter: Reporter = { log: deps.log, redact, onPhase: (node, phase) => phases.get(node)?.push(phase) };
 
   const { facts, plans, primary } = await planFleet(sources, fleet);
+  if (!planOnly && (await waitForLeases(sources, fleet, facts, plans, deps)))
+    return await rollOut(sources, fleet, false, deps);
   const due = plans.filter((plan) => plan.action !== 'nothing');
   const steps = orderSteps(environment, plans, facts, primary.name);
   const finish = async (end: {
@@ -125,6 +128,52 @@ export async function planFleet(
     return each === undefined ? [] : [planNode(release, each)];
   });
   return { facts, plans, primary };
+}
+
+/**
+ * Whether nodes that are due were leased and have become free meanwhile, so that everything is to be looked at anew. A dead run's lease
+ * ends by itself. Throws a FiredrillError (`lease`) when the run that holds one shows that it lives, by renewing it.
+ */
+async function waitForLeases(
+  sources: ReleaseSources,
+  fleet: Fleet,
+  facts: ReadonlyMap<string, NodeFacts>,
+  plans: readonly NodePlan[],
+  deps: RollOutDeps,
+): Promise<boolean> {
+  const held = plans.flatMap((plan) => {
+    const lease = plan.action === 'nothing' ? undefined : facts.get(plan.node)?.lease;
+    return lease === undefined ? [] : [{ node: plan.node, lease }];
+  });
+  const first = held[0];
+  if (first === undefined) return false;
+  const { node, lease } = first;
+  deps.log.info(
+    `${held.map((each) => each.node).join(', ')}: held by run ${lease.run} (${lease.who}); its lease ends in ${(lease.leftMs / 1000).toFixed(0)} s unless it lives`,
+  );
+  const ends = performance.now() + Math.max(...held.map((each) => each.lease.leftMs));
+  while (performance.now() < ends + 500) {
+    await sleep(Math.min(2000, Math.max(100, ends + 500 - performance.now())), deps.signal);
+    const now = await Promise.all(held.map((each) => leaseOf(sources, fleet, each.node)));
+    if (now.every((each) => each === undefined)) return true;
+    const left = now[0]?.leftMs ?? 0;
+    if (left > ends - performance.now() + 1000)
+      throw new FiredrillError({
+        code: 'lease',
+        node,
+        what: `run ${lease.run} (${lease.who}) has been at work on this node for ${(lease.heldMs / 1000).toFixed(0)} s and is alive`,
+        fix: 'Wait for it, then run again',
+      });
+  }
+  return true;
+}
+
+async function leaseOf(sources: ReleaseSources, fleet: Fleet, node: string): Promise<NodeFacts['lease']> {
+  const member = fleet.get(node);
+  const release = buildReleases(sources).find((each) => each.node === node);
+  return member === undefined || release === undefined
+    ? undefined
+    : (await readFacts(sources.environment, member, release)).lease;
 }
 
 /** A run that died between drain and ready left a server without traffic. */

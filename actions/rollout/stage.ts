@@ -57,7 +57,10 @@ function together(first: FiredrillError, failures: readonly FiredrillError[]): F
   }
   const lines = [...groups.values()].map((group) => {
     const { where, what } = (group[0] ?? first).facts;
-    const nodes = group.map((failure) => failure.facts.node).sort().join(', ');
+    const nodes = group
+      .map((failure) => failure.facts.node)
+      .sort()
+      .join(', ');
     return `  ${where === undefined ? '' : `${where}, `}${nodes}: ${what.replaceAll('\n', '\n  ')}`;
   });
   return new FiredrillError({
@@ -123,7 +126,7 @@ export function templatePlace(phase: Pick<Phase, 'path' | 'detail'>, release: Re
 
 function lineOf(named: ReleaseFile, detail: string, release: Release): { file: ReleaseFile; line: number } | undefined {
   for (const file of [named, ...release.files]) {
-    const direct = new RegExp(`${file.path.replace(/[.+]/g, "\\$&")}:(\\d+)`).exec(detail)?.[1];
+    const direct = new RegExp(`${file.path.replace(/[.+]/g, '\\$&')}:(\\d+)`).exec(detail)?.[1];
     if (direct !== undefined) return { file, line: Number(direct) };
   }
   // Redis and Sentinel quote the line; its number may count in a file that was put together from several.

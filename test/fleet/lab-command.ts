@@ -1,0 +1,91 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { clone, region } from '../lab/paths.ts';
+
+export interface Ended {
+  readonly code: number | null;
+  /** What it printed, standard error included. */
+  readonly output: string;
+  readonly ms: number;
+}
+
+/** A lab command that is under way, in a process group of its own. */
+export interface Started {
+  readonly child: ChildProcess;
+  output(): string;
+  readonly ended: Promise<Ended>;
+  /** SIGKILL to the whole group, as when the runner's machine is lost. */
+  killAll(): void;
+}
+
+/** Starts `npm run lab -- ARGS` as a user would. */
+export function startLab(args: readonly string[], timeoutMs = 600_000): Started {
+  const startedAt = performance.now();
+  const options = { cwd: clone, detached: true, timeout: timeoutMs } as const;
+  const child = spawn('npm', ['run', '--silent', 'lab', '--', ...args], {
+    ...options,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  const ended = new Promise<Ended>((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code) => resolve({ code, output, ms: performance.now() - startedAt }));
+  });
+  return {
+    child,
+    output: () => output,
+    ended,
+    killAll: () => {
+      if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+    },
+  };
+}
+
+export async function runLab(args: readonly string[], timeoutMs?: number): Promise<Ended> {
+  return await startLab(args, timeoutMs).ended;
+}
+
+/** Another clone of this work tree in which a test changes what it likes; `--from` gives it to the lab. */
+export function otherClone(): {
+  folder: string;
+  edit(file: string, change: (text: string) => string): void;
+  remove(): void;
+} {
+  const folder = mkdtempSync(join(tmpdir(), 'firedrill-clone-'));
+  execFileSync('git', ['-c', `safe.directory=${clone}/.git`, 'clone', '--quiet', '--shared', clone, folder], {
+    timeout: 60_000,
+  });
+  const files = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], {
+    cwd: clone,
+    encoding: 'utf8',
+  });
+  for (const file of files.split('\n')) if (file !== '') cpSync(join(clone, file), join(folder, file));
+  return {
+    folder,
+    edit: (file, change) => {
+      const before = readFileSync(join(folder, file), 'utf8');
+      const after = change(before);
+      if (after === before) throw new Error(`nothing changed in ${file}`);
+      writeFileSync(join(folder, file), after);
+    },
+    remove: () => rmSync(folder, { recursive: true, force: true }),
+  };
+}
+
+/** What a client in the lab gets: status and body. */
+export function request(url: string, args: readonly string[] = []): { status: number; body: string } {
+  const command = [
+    `--net=/run/netns/${region.namespace}`,
+    'curl',
+    '--silent',
+    '--max-time',
+    '5',
+    '--write-out',
+    '\n%{http_code}',
+  ];
+  const lines = execFileSync('nsenter', [...command, ...args, url], { encoding: 'utf8' }).split('\n');
+  return { status: Number(lines.pop()), body: lines.join('\n') };
+}

@@ -1,0 +1,237 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { sleep, until } from '../../actions/core/deadline.ts';
+import { listNamespaces } from '../lab/machines/network.ts';
+import { mountsUnder } from '../lab/machines/overlay.ts';
+import { preflight } from '../lab/machines/preflight.ts';
+import { labProcesses } from '../lab/machines/processes.ts';
+import { lab, outDir, stateDir } from '../lab/paths.ts';
+import { otherClone, request, runLab, startLab } from './lab-command.ts';
+
+/** One fleet for the whole file, made and unmade by the commands that the README names. */
+
+const missing = await preflight(lab);
+const skipReason =
+  missing.length === 0 ? undefined : `the lab needs ${missing.map((each) => `${each.what} (${each.fix})`).join('; ')}`;
+let other: ReturnType<typeof otherClone>;
+let serviceUrl = '';
+
+beforeAll(() => {
+  if (skipReason === undefined) rmSync(outDir, { recursive: true, force: true });
+});
+beforeEach(({ skip }) => {
+  if (skipReason !== undefined) skip(skipReason);
+  other = otherClone();
+});
+afterEach(() => other?.remove());
+afterAll(async () => {
+  if (skipReason === undefined) await runLab(['down']);
+});
+
+/** When each unit was last started, of all nodes: a restart of anything changes it. */
+async function invocations(): Promise<string> {
+  const units = 'redis-server redis-sentinel sessiond haproxy prometheus';
+  const nodes = [
+    'redis-1',
+    'redis-2',
+    'redis-3',
+    'sentinel-1',
+    'sentinel-2',
+    'sentinel-3',
+    'app-1',
+    'app-2',
+    'lb-1',
+    'monitor-1',
+  ];
+  const command = `systemctl show --property=Id --property=InvocationID --property=ActiveEnterTimestampMonotonic ${units}; readlink /var/lib/firedrill/current`;
+  const answers = await Promise.all(nodes.map((node) => runLab(['ssh', node, command])));
+  return answers.map((each, index) => `${nodes[index]}\n${each.output}`).join('\n');
+}
+
+describe('npm run lab', () => {
+  test('deploys this commit and drills it, and leaves measured figures', async () => {
+    const run = await runLab(['--keep'], 900_000);
+    expect(run.output).toMatch(/workflow deploy/);
+    expect(run.code, run.output).toBe(0);
+    const report = JSON.parse(readFileSync(`${outDir}/drill.json`, 'utf8'));
+    expect(report).toMatchObject({ version: 1, environment: 'lab', ok: true });
+    expect(report.scenarios).toHaveLength(5);
+    for (const scenario of report.scenarios) {
+      for (const run of scenario.runs) {
+        expect(run.requests).toBeGreaterThan(1000);
+        expect(run.ackedWrites).toBeGreaterThan(500);
+        expect(run.lostWrites).toBe(0);
+      }
+    }
+    const comment = readFileSync(`${outDir}/pull-request.md`, 'utf8');
+    for (const scenario of report.scenarios) expect(comment).toContain(scenario.name);
+    expect(comment).toContain(report.commit);
+  });
+
+  test('status shows every node, who is primary, the lag and what HAProxy thinks', async () => {
+    const { code, output } = await runLab(['status']);
+    expect(code, output).toBe(0);
+    const rows = output.split('\n').filter((line) => /^(redis|sentinel|app|lb|monitor)-\d/.test(line));
+    expect(rows).toHaveLength(10);
+    expect(rows.filter((row) => /primary$/.test(row.trim()))).toHaveLength(1);
+    expect(rows.filter((row) => /replica of redis-\d, lag \d+ B/.test(row))).toHaveLength(2);
+    expect(rows.filter((row) => /lb-1: UP/.test(row))).toHaveLength(2);
+    expect(rows.filter((row) => /2 others, quorum/.test(row))).toHaveLength(3);
+    expect(output).not.toMatch(/inactive|failed|unreachable/);
+    serviceUrl = `http://${addressOf('lb-1')}/v1/sessions`;
+    expect(request(`${serviceUrl}/test-status`, ['--request', 'PUT', '--data', 'kept']).status).toBe(204);
+    expect(request(`${serviceUrl}/test-status`)).toEqual({ status: 200, body: 'kept' });
+  });
+});
+
+describe('a rollout', () => {
+  test('of the same commit changes nothing and restarts nothing', async () => {
+    const before = await invocations();
+    const { code, output } = await runLab(['rollout']);
+    expect(code, output).toBe(0);
+    expect(output).toMatch(/nothing to change in \d+\.\d+ s/);
+    expect(await invocations()).toBe(before);
+  });
+
+  test('of a changed HAProxy setting reloads HAProxy on lb-1 and touches nothing else', async () => {
+    other.edit('environments/lab.yaml', (text) => text.replace('checkIntervalMs: 500', 'checkIntervalMs: 400'));
+    const before = await invocations();
+    const { code, output } = await runLab(['rollout', '--from', other.folder]);
+    expect(code, output).toBe(0);
+    expect(output).toMatch(/lb-1 +reload/);
+    const touched = output.split('\n').filter((line) => / (switch|reload|restart) /.test(line));
+    expect(
+      touched.every((line) => line.startsWith('lb-1')),
+      output,
+    ).toBe(true);
+    const withoutReleases = (text: string) => text.replace(/^(releases\/|\/var\/lib\/firedrill\/).*$/gm, '');
+    expect(withoutReleases(await invocations())).toBe(withoutReleases(before));
+  });
+
+  const refused: [string, string, (text: string) => string, RegExp][] = [
+    [
+      'an unknown variable',
+      'configs/haproxy/haproxy.cfg',
+      (text) => text.replace('haproxy.port }}', 'haproxy.prot }}'),
+      /configs\/haproxy\/haproxy\.cfg:\d+/,
+    ],
+    [
+      'a broken template',
+      'configs/sentinel/sentinel.conf',
+      (text) => `${text}\n{% if %}\n`,
+      /configs\/sentinel\/sentinel\.conf:\d+/,
+    ],
+    [
+      'a haproxy.cfg that HAProxy refuses',
+      'configs/haproxy/haproxy.cfg',
+      (text) => text.replace(/^defaults$/m, 'defaults\n  timeout conect 5s'),
+      /haproxy\.cfg:\d+/,
+    ],
+    [
+      'an environment with a mistake',
+      'environments/lab.yaml',
+      (text) => text.replace('quorum: 2', 'quorum: 4'),
+      /environments\/lab\.yaml:\d+:\d+: .*quorum 4/,
+    ],
+  ];
+  test.each(refused)('with %s stops before any node is changed, and says where', async (_, file, change, place) => {
+    const before = await invocations();
+    other.edit(file, change);
+    const { code, output } = await runLab(['rollout', '--from', other.folder]);
+    expect(code, output).toBe(1);
+    expect(output).toMatch(place);
+    expect(await invocations()).toBe(before);
+  });
+
+  test('killed between two nodes leaves the fleet serving, and the next one completes', async () => {
+    other.edit('environments/lab.yaml', (text) => text.replace('downAfterMs: 1000', 'downAfterMs: 1100'));
+    const killed = startLab(['rollout', '--from', other.folder]);
+    await until(async () => (/sentinel-1 +gate/.test(killed.output()) ? true : undefined), {
+      timeoutMs: 60_000,
+      intervalMs: 5,
+      what: "sentinel-1's gate",
+    });
+    killed.killAll();
+    await killed.ended;
+    expect(killed.output()).not.toMatch(/sentinel-3 +gate/);
+    expect(request(`${serviceUrl}/after-kill`, ['--request', 'PUT', '--data', 'x']).status).toBe(204);
+    // A dead run's lease holds for rollout.leaseMs; the next run waits for it or is told to come back.
+    const next = await until(
+      async () => {
+        const run = await runLab(['rollout', '--from', other.folder]);
+        return run.code === 0 ? run : undefined;
+      },
+      { timeoutMs: 90_000, intervalMs: 3000, what: 'the next rollout to complete' },
+    );
+    expect(next.output).toMatch(/sentinel-3 +gate/);
+    expect((await runLab(['rollout', '--from', other.folder])).output).toMatch(/nothing to change/);
+    expect((await runLab(['rollout'])).code).toBe(0);
+  });
+});
+
+describe('what runs are the workflow files', () => {
+  test('a changed input in drill.yml changes what is drilled, and a budget below what is measured fails it', async () => {
+    other.edit('.github/workflows/drill.yml', (text) =>
+      text.replace(/scenarios: \$\{\{ inputs\.scenarios \}\}/, 'scenarios: app-kill redis-primary-stop'),
+    );
+    other.edit('environments/lab.yaml', (text) =>
+      text
+        .replace('budgetMs: 5000', 'budgetMs: 5000\n  observeMs: 5000')
+        .replace('budgetsMs:\n', 'budgetsMs:\n    redis-primary-stop: 1\n'),
+    );
+    const { code, output } = await runLab(['drill', '--from', other.folder, 'sentinel-kill']);
+    expect(code, output).toBe(1);
+    expect(output).toMatch(/redis-primary-stop.*budget/);
+    const report = JSON.parse(readFileSync(`${outDir}/drill.json`, 'utf8'));
+    expect(report.scenarios.map((each: { name: string }) => each.name)).toEqual(['app-kill', 'redis-primary-stop']);
+    expect(report.ok).toBe(false);
+  });
+});
+
+describe('a drill that is killed', () => {
+  test('leaves a node that heals itself', async () => {
+    other.edit('environments/lab.yaml', (text) =>
+      text.replace('budgetMs: 5000', 'budgetMs: 5000\n  healAfterMs: 20000'),
+    );
+    const killed = startLab(['drill', '--verbose', '--from', other.folder, 'redis-primary-kill']);
+    await until(async () => (/broken/.test(killed.output()) ? true : undefined), {
+      timeoutMs: 60_000,
+      intervalMs: 10,
+      what: 'the fault',
+    });
+    killed.killAll();
+    await killed.ended;
+    await sleep(2000);
+    expect((await runLab(['status'])).output).toMatch(/redis-server (inactive|failed)/);
+    await until(
+      async () => {
+        const { output } = await runLab(['status']);
+        const whole = !/inactive|failed/.test(output) && (output.match(/replica of redis-\d, lag/g) ?? []).length === 2;
+        return whole ? true : undefined;
+      },
+      { timeoutMs: 60_000, intervalMs: 1000, what: 'the fleet to be whole' },
+    );
+  });
+});
+
+describe('npm run lab -- down', () => {
+  test('leaves no process, mount, namespace or file outside the clone and the cache', async () => {
+    const { code, output } = await runLab(['down']);
+    expect(code, output).toBe(0);
+    expect(labProcesses(lab)).toEqual([]);
+    expect(listNamespaces(lab)).toEqual([]);
+    expect(mountsUnder(stateDir)).toEqual([]);
+    expect(existsSync(stateDir)).toBe(false);
+    expect(execFileSync('ps', ['-eo', 'args'], { encoding: 'utf8' })).not.toMatch(
+      /test\/lab\/region\.ts|firedrill-lab/,
+    );
+  });
+});
+
+/** A node's public address, from the lab's Linode API state. */
+function addressOf(node: string): string {
+  const state = JSON.parse(readFileSync(`${stateDir}/linode.json`, 'utf8'));
+  const instance = state.instances.find((each: { label: string }) => each.label.endsWith(`-${node}`));
+  return instance.publicAddress;
+}
