@@ -98,12 +98,13 @@ async function undo(options: HandoverOptions, asked: boolean): Promise<void> {
   const { primary } = options;
   const deadline = performance.now() + options.timeoutMs * 2;
   while (asked && performance.now() < deadline) {
+    // First whether it goes on, then who is promoted: the other way round a promotion in between would be overlooked.
+    const flags = await options.sentinel.call('SENTINEL', 'MASTER', options.masterName).then(flagsOf, () => undefined);
     const promoted = await findPromoted(options);
     if (promoted !== undefined) {
       await follow(primary, promoted, options.port).catch(() => {});
       break;
     }
-    const flags = await options.sentinel.call('SENTINEL', 'MASTER', options.masterName).then(flagsOf, () => undefined);
     if (flags !== undefined && !flags.includes('failover_in_progress')) break;
     await primary.redis.call('CLIENT', 'PAUSE', String(options.timeoutMs), 'WRITE').catch(() => {});
     await sleep(200);

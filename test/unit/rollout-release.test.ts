@@ -1,0 +1,93 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
+import { describe, expect, it } from 'vitest';
+import { manifestText, parseManifestFiles } from '../../actions/rollout/manifest.ts';
+import { buildReleases, bundle } from '../../actions/rollout/release.ts';
+import { tar } from '../../actions/rollout/tar.ts';
+import { releaseOf, sources } from './rollout-fixture.ts';
+
+describe('a release', () => {
+  it('is the same bytes and the same digest each time', () => {
+    const scripts = new Map([['apply.sh', Buffer.from('#!/bin/sh\n')]]);
+    const [a, b] = [releaseOf('redis-1'), releaseOf('redis-1')];
+    expect(a.digest).toBe(b.digest);
+    expect(bundle(a, scripts).equals(bundle(b, scripts))).toBe(true);
+  });
+
+  it('does not change when another node becomes primary: that is Redis’ and Sentinel’s to know', () => {
+    const from = sources();
+    const other = from.environment.nodes.find((node) => node.name === 'redis-3');
+    const digests = (releases: ReturnType<typeof buildReleases>) => releases.map((release) => release.digest);
+    expect(digests(buildReleases(from, other))).toEqual(digests(buildReleases(from)));
+  });
+
+  it('makes a new Redis a replica of the primary there is now, whoever the environment names', () => {
+    const from = sources();
+    const other = from.environment.nodes.find((node) => node.name === 'redis-3');
+    const seeds = buildReleases(from, other).map((release) => release.seeds[0]?.content.toString('utf8') ?? '');
+    expect(seeds[0]).toContain('replicaof 198.18.0.13 6379');
+    expect(seeds[2]).not.toMatch(/^replicaof/m);
+  });
+
+  it('writes no replicaof and no sentinel monitor into what it owns', () => {
+    for (const release of buildReleases(sources()))
+      for (const file of release.files.filter((each) => each.template !== undefined))
+        expect(file.content.toString('utf8'), file.path).not.toMatch(/^(replicaof|sentinel monitor|sentinel myid)/m);
+  });
+
+  it('names its files, not their content, in the manifest, which reads back', () => {
+    const release = releaseOf('app-1');
+    const text = manifestText(release);
+    expect(text).not.toContain('redis-password');
+    expect(parseManifestFiles(text).map((file) => [file.path, file.mode, file.apply])).toEqual([
+      ['/usr/local/bin/sessiond', '0755', 'restart'],
+      ['/etc/sessiond/sessiond.conf', '0640', 'restart'],
+      ['/etc/systemd/system/sessiond.service', '0644', 'restart'],
+    ]);
+  });
+
+  it('renders HAProxy for a service without HTTP too', () => {
+    const from = sources();
+    const tcp = { ...from.environment, haproxy: { ...from.environment.haproxy, mode: 'tcp' as const } };
+    const text = releaseOf('lb-1', { ...from, environment: tcp }).files[0]?.content.toString('utf8');
+    expect(text).toContain('option tcp-check');
+    expect(text).not.toContain('httpchk');
+  });
+});
+
+describe('the archive', () => {
+  it('is one that tar reads, with times, owners and order fixed', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'firedrill-tar-'));
+    try {
+      const long = `${'deep/'.repeat(30)}file`;
+      const entries = [
+        { path: 'b', content: Buffer.from('two'), mode: 0o600 },
+        { path: 'a', content: Buffer.alloc(1024, 1), mode: 0o700 },
+        { path: long, content: Buffer.alloc(0), mode: 0o600 },
+      ];
+      expect(tar(entries).equals(tar([...entries].reverse()))).toBe(true);
+      execFileSync('tar', ['-xf', '-', '-C', folder], { input: tar(entries) });
+      expect(readFileSync(join(folder, 'b'), 'utf8')).toBe('two');
+      expect(statSync(join(folder, 'a')).size).toBe(1024);
+      expect(statSync(join(folder, 'a')).mode & 0o777).toBe(0o700);
+      expect(statSync(join(folder, long)).mtimeMs).toBe(0);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+
+  it('holds release, seeds and scripts', () => {
+    const bytes = gunzipSync(bundle(releaseOf('redis-2'), new Map([['apply.sh', Buffer.from('x')]])));
+    const names = execFileSync('tar', ['-tf', '-'], { input: bytes, encoding: 'utf8' }).trim().split('\n');
+    expect(names).toEqual([
+      'files/etc/redis/firedrill.conf',
+      'files/etc/systemd/system/redis-server.service.d/firedrill.conf',
+      'manifest',
+      'node/apply.sh',
+      'seeds/etc/redis/redis.conf',
+    ]);
+  });
+});
