@@ -2,7 +2,7 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { clone, region } from '../lab/paths.ts';
+import { clone, nodeBinary, region } from '../lab/paths.ts';
 
 export interface Ended {
   readonly code: number | null;
@@ -88,4 +88,10 @@ export function request(url: string, args: readonly string[] = []): { status: nu
   ];
   const lines = execFileSync('nsenter', [...command, ...args, url], { encoding: 'utf8' }).split('\n');
   return { status: Number(lines.pop()), body: lines.join('\n') };
+}
+
+/** When each unit of each node was last started, and which release stands there: a restart of anything changes it. */
+export function invocations(): string {
+  const args = [`--net=/run/netns/${region.namespace}`, nodeBinary, `${clone}/test/fleet/invocations.ts`];
+  return execFileSync('nsenter', args, { encoding: 'utf8', timeout: 30_000 });
 }

@@ -7,7 +7,7 @@ import { mountsUnder } from '../lab/machines/overlay.ts';
 import { preflight } from '../lab/machines/preflight.ts';
 import { labProcesses } from '../lab/machines/processes.ts';
 import { lab, outDir, stateDir } from '../lab/paths.ts';
-import { otherClone, request, runLab, startLab } from './lab-command.ts';
+import { invocations, otherClone, request, runLab, startLab } from './lab-command.ts';
 
 /** One fleet for the whole file, made and unmade by the commands that the README names. */
 
@@ -28,26 +28,6 @@ afterEach(() => other?.remove());
 afterAll(async () => {
   if (skipReason === undefined) await runLab(['down']);
 });
-
-/** When each unit was last started, of all nodes: a restart of anything changes it. */
-async function invocations(): Promise<string> {
-  const units = 'redis-server redis-sentinel sessiond haproxy prometheus';
-  const nodes = [
-    'redis-1',
-    'redis-2',
-    'redis-3',
-    'sentinel-1',
-    'sentinel-2',
-    'sentinel-3',
-    'app-1',
-    'app-2',
-    'lb-1',
-    'monitor-1',
-  ];
-  const command = `systemctl show --property=Id --property=InvocationID --property=ActiveEnterTimestampMonotonic ${units}; readlink /var/lib/firedrill/current`;
-  const answers = await Promise.all(nodes.map((node) => runLab(['ssh', node, command])));
-  return answers.map((each, index) => `${nodes[index]}\n${each.output}`).join('\n');
-}
 
 describe('npm run lab', () => {
   test('deploys this commit and drills it, and leaves measured figures', async () => {
@@ -87,16 +67,16 @@ describe('npm run lab', () => {
 
 describe('a rollout', () => {
   test('of the same commit changes nothing and restarts nothing', async () => {
-    const before = await invocations();
+    const before = invocations();
     const { code, output } = await runLab(['rollout']);
     expect(code, output).toBe(0);
     expect(output).toMatch(/nothing to change in \d+\.\d+ s/);
-    expect(await invocations()).toBe(before);
+    expect(invocations()).toBe(before);
   });
 
   test('of a changed HAProxy setting reloads HAProxy on lb-1 and touches nothing else', async () => {
     other.edit('environments/lab.yaml', (text) => text.replace('checkIntervalMs: 500', 'checkIntervalMs: 400'));
-    const before = await invocations();
+    const before = invocations();
     const { code, output } = await runLab(['rollout', '--from', other.folder]);
     expect(code, output).toBe(0);
     expect(output).toMatch(/lb-1 +reload/);
@@ -106,7 +86,7 @@ describe('a rollout', () => {
       output,
     ).toBe(true);
     const withoutReleases = (text: string) => text.replace(/^(releases\/|\/var\/lib\/firedrill\/).*$/gm, '');
-    expect(withoutReleases(await invocations())).toBe(withoutReleases(before));
+    expect(withoutReleases(invocations())).toBe(withoutReleases(before));
   });
 
   const refused: [string, string, (text: string) => string, RegExp][] = [
@@ -136,12 +116,12 @@ describe('a rollout', () => {
     ],
   ];
   test.each(refused)('with %s stops before any node is changed, and says where', async (_, file, change, place) => {
-    const before = await invocations();
+    const before = invocations();
     other.edit(file, change);
     const { code, output } = await runLab(['rollout', '--from', other.folder]);
     expect(code, output).toBe(1);
     expect(output).toMatch(place);
-    expect(await invocations()).toBe(before);
+    expect(invocations()).toBe(before);
   });
 
   test('killed between two nodes leaves the fleet serving, and the next one completes', async () => {

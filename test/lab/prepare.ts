@@ -30,17 +30,17 @@ export async function prepare(log: (line: string) => void = console.log): Promis
   if (left.length > 0) log(`an earlier lab ended without cleaning up; removed: ${left.join(', ')}`);
   // One after the other: both are bound by the processor, and side by side they only wait for each other.
   const image = await ensureImage(cacheDir, log);
-  const buildRoot = await ensureBuildRoot(cacheDir, buildPackages(), log);
+  const buildRoot = await ensureBuildRoot(cacheDir, packagesOf(clone), log);
   labSecrets();
   raiseLimits(lab);
   await upNetwork(lab);
   writeArtifacts({ image: image.root, packages: image.packages, buildRoot });
 }
 
-/** What the build job of deploy.yml installs. */
-function buildPackages(): string[] {
-  return readFileSync(`${clone}/c-app/build-deps.txt`, 'utf8')
-    .split('\n')
+/** The packages that a clone's `c-app/` needs to be built and tested: build-deps.txt and test-deps.txt, one a line. */
+export function packagesOf(folder: string): string[] {
+  return ['build-deps.txt', 'test-deps.txt']
+    .flatMap((file) => readFileSync(`${folder}/c-app/${file}`, 'utf8').split('\n'))
     .map((line) => line.replace(/#.*/, '').trim())
     .filter((line) => line !== '');
 }

@@ -8,6 +8,7 @@ import { startGithubApi } from './github-api/index.ts';
 import { startLinodeApi } from './linode-api/index.ts';
 import { openMachines } from './machines/machines.ts';
 import { serveMirror } from './machines/mirror.ts';
+import { sweep } from './machines/sweep.ts';
 import { lab, region, repository, stateDir } from './paths.ts';
 import { regionMachines } from './region-machines.ts';
 import { labSecrets } from './secrets.ts';
@@ -52,6 +53,8 @@ async function end(why: string): Promise<void> {
   await Promise.allSettled([linode.close(), github.close(), mirror.close()]);
   await machines.destroyAll();
   log('all machines are gone');
+  // Whoever waits for this process sweeps too; when nobody does, nothing may stay all the same.
+  await sweep(lab);
   process.exit(0);
 }
 
