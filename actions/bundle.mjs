@@ -33,5 +33,6 @@ await build({
 
 // What an action sends to the nodes stays files: beside the bundle, as it is beside the source.
 for (const name of actions) {
-  if (existsSync(`${folder}${name}/node`)) cpSync(`${folder}${name}/node`, `${folder}${name}/dist/node`, { recursive: true });
+  if (existsSync(`${folder}${name}/node`))
+    cpSync(`${folder}${name}/node`, `${folder}${name}/dist/node`, { recursive: true });
 }

@@ -166,12 +166,12 @@ function uniqueByName(packages: readonly ReleasePackage[]): ReleasePackage[] {
 }
 
 /** What is sent to a node on standard input: its release, the seeds, and the scripts that apply it. */
-export function bundle(release: Release, scripts: ReadonlyMap<string, Buffer>): Buffer {
+export async function bundle(release: Release, scripts: ReadonlyMap<string, Buffer>): Promise<Buffer> {
   const files = release.files.map((file): TarEntry => entry(`files${file.path}`, file.content, 0o600));
   const seeds = release.seeds.map((file): TarEntry => entry(`seeds${file.path}`, file.content, 0o600));
   const code = [...scripts].map(([name, content]): TarEntry => entry(`node/${name}`, content, 0o700));
   const manifest = entry('manifest', Buffer.from(manifestText(release)), 0o600);
-  return gzipSync(tar([manifest, ...files, ...seeds, ...code]), { level: 6 });
+  return gzipSync(await tar([manifest, ...files, ...seeds, ...code]), { level: 6 });
 }
 
 function entry(path: string, content: Buffer, mode: number): TarEntry {

@@ -82,7 +82,7 @@ async function stage(
     run,
     {
       words: ['stage', release.digest, String(run.generation), String(run.leaseMs), run.who],
-      bundle: bundle(release, loaded),
+      bundle: await bundle(release, loaded),
       timeoutMs: environment.rollout.installTimeoutMs,
     },
     reporter,

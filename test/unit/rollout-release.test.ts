@@ -10,11 +10,11 @@ import { tar } from '../../actions/rollout/tar.ts';
 import { releaseOf, sources } from './rollout-fixture.ts';
 
 describe('a release', () => {
-  it('is the same bytes and the same digest each time', () => {
+  it('is the same bytes and the same digest each time', async () => {
     const scripts = new Map([['apply.sh', Buffer.from('#!/bin/sh\n')]]);
     const [a, b] = [releaseOf('redis-1'), releaseOf('redis-1')];
     expect(a.digest).toBe(b.digest);
-    expect(bundle(a, scripts).equals(bundle(b, scripts))).toBe(true);
+    expect((await bundle(a, scripts)).equals(await bundle(b, scripts))).toBe(true);
   });
 
   it('does not change when another node becomes primary: that is Redis’ and Sentinel’s to know', () => {
@@ -59,7 +59,7 @@ describe('a release', () => {
 });
 
 describe('the archive', () => {
-  it('is one that tar reads, with times, owners and order fixed', () => {
+  it('is one that tar reads, with times, owners and order fixed', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'firedrill-tar-'));
     try {
       const long = `${'deep/'.repeat(30)}file`;
@@ -68,8 +68,8 @@ describe('the archive', () => {
         { path: 'a', content: Buffer.alloc(1024, 1), mode: 0o700 },
         { path: long, content: Buffer.alloc(0), mode: 0o600 },
       ];
-      expect(tar(entries).equals(tar([...entries].reverse()))).toBe(true);
-      execFileSync('tar', ['-xf', '-', '-C', folder], { input: tar(entries) });
+      expect((await tar(entries)).equals(await tar([...entries].reverse()))).toBe(true);
+      execFileSync('tar', ['-xf', '-', '-C', folder], { input: await tar(entries) });
       expect(readFileSync(join(folder, 'b'), 'utf8')).toBe('two');
       expect(statSync(join(folder, 'a')).size).toBe(1024);
       expect(statSync(join(folder, 'a')).mode & 0o777).toBe(0o700);
@@ -79,8 +79,8 @@ describe('the archive', () => {
     }
   });
 
-  it('holds release, seeds and scripts', () => {
-    const bytes = gunzipSync(bundle(releaseOf('redis-2'), new Map([['apply.sh', Buffer.from('x')]])));
+  it('holds release, seeds and scripts', async () => {
+    const bytes = gunzipSync(await bundle(releaseOf('redis-2'), new Map([['apply.sh', Buffer.from('x')]])));
     const names = execFileSync('tar', ['-tf', '-'], { input: bytes, encoding: 'utf8' }).trim().split('\n');
     expect(names).toEqual([
       'files/etc/redis/firedrill.conf',
