@@ -215,3 +215,25 @@ function addressOf(node: string): string {
   const instance = state.instances.find((each: { label: string }) => each.label.endsWith(`-${node}`));
   return instance.publicAddress;
 }
+
+describe('npm run lab, killed with all that it runs', () => {
+  test('takes the machines down with it, by itself', async () => {
+    const killed = startLab([]);
+    await until(async () => (/success .* Provision/.test(killed.output()) ? true : undefined), {
+      timeoutMs: 120_000,
+      intervalMs: 50,
+      what: 'the machines to be up',
+    });
+    expect(labProcesses(lab).length).toBeGreaterThan(10);
+    killed.killAll();
+    await killed.ended;
+    const nothingLeft = () =>
+      labProcesses(lab).length === 0 && listNamespaces(lab).length === 0 && !existsSync(stateDir);
+    await until(async () => (nothingLeft() ? true : undefined), {
+      timeoutMs: 30_000,
+      intervalMs: 100,
+      what: 'the region to end by itself',
+    });
+    expect(mountsUnder(stateDir)).toEqual([]);
+  });
+});
