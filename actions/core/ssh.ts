@@ -29,7 +29,10 @@ export interface ExecResult {
   readonly stderr: string;
 }
 
-/** One connection to one node. Every call has a deadline; a call that overruns it closes the connection, since a half-open socket never answers. */
+/**
+ * One connection to one node. Every call has a deadline. A command that overruns it closes the connection, since a half-open socket
+ * never answers; a tunnel that does may only lead to a dead port, and leaves the connection as it is.
+ */
 export interface Ssh {
   readonly node: string;
   /** Runs a command line. Never put a value into it that was not quoted by `shellQuote`. */
@@ -107,19 +110,21 @@ function connectError(target: SshTarget, error: unknown): FiredrillError {
 }
 
 async function exec(client: Client, node: string, command: string, options: ExecOptions): Promise<ExecResult> {
+  let broken = (): void => {};
   const work = new Promise<ExecResult>((resolve, reject) => {
-    const broken = () =>
-      reject(new FiredrillError({ code: 'remote', node, what: 'the ssh connection closed while a command ran' }));
+    const what = 'the ssh connection closed while a command ran';
+    broken = () => reject(new FiredrillError({ code: 'remote', node, what }));
     client.once('close', broken);
     client.exec(command, (error, channel) => {
-      if (error) return reject(error);
-      collect(channel, options, (result) => {
-        client.removeListener('close', broken);
-        resolve(result);
-      });
+      if (error) reject(error);
+      else collect(channel, options, resolve);
     });
   });
-  return await withDeadline(work, options.timeoutMs, `${node}: ${command.slice(0, 80)}`, () => client.destroy());
+  try {
+    return await withDeadline(work, options.timeoutMs, `${node}: ${command.slice(0, 80)}`, () => client.destroy());
+  } finally {
+    client.removeListener('close', broken);
+  }
 }
 
 function collect(channel: ClientChannel, options: ExecOptions, done: (result: ExecResult) => void): void {
@@ -147,14 +152,18 @@ function collect(channel: ClientChannel, options: ExecOptions, done: (result: Ex
 }
 
 async function forward(client: Client, node: string, host: string, port: number, timeoutMs: number): Promise<Duplex> {
+  let late = false;
   const work = new Promise<Duplex>((resolve, reject) => {
     client.forwardOut('127.0.0.1', 0, host, port, (error, channel) => {
-      if (error)
+      if (late) channel?.close();
+      else if (error) {
         reject(
           new FiredrillError({ code: 'remote', node, where: `${host}:${port}`, what: error.message, cause: error }),
         );
-      else resolve(channel);
+      } else resolve(channel);
     });
   });
-  return await withDeadline(work, timeoutMs, `${node}: tunnel to ${host}:${port}`);
+  return await withDeadline(work, timeoutMs, `${node}: tunnel to ${host}:${port}`, () => {
+    late = true;
+  });
 }
