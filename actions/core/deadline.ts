@@ -63,6 +63,6 @@ export async function until<T>(probe: () => Promise<T | undefined>, options: Unt
         cause: last,
       });
     }
-    await sleep(options.intervalMs);
+    await sleep(options.intervalMs, options.signal).catch(() => {}); // the signal alone ends it early; the loop's head tells
   }
 }

@@ -30,7 +30,7 @@ export interface Github {
   deployedCommit(environment: string): Promise<string | undefined>;
   /** The pull request that brought that commit; undefined when it was pushed without one. */
   pullOfCommit(sha: string): Promise<PullRequest | undefined>;
-  /** Updates the comment that starts with `marker`, or makes one. Safe to repeat. */
+  /** Updates the comment of our own, or of another bot, that starts with `marker`, or makes one. Safe to repeat. */
   commentOnPull(number: number, marker: string, body: string): Promise<PostedComment>;
   commentOnCommit(sha: string, marker: string, body: string): Promise<PostedComment>;
 }
@@ -41,9 +41,16 @@ interface Comment {
   readonly id: number;
   readonly body?: string | null;
   readonly html_url: string;
+  readonly user?: Author | null;
+}
+
+interface Author {
+  readonly login: string;
+  readonly type: string;
 }
 
 interface CommentStore {
+  isOwn(author: Author): Promise<boolean>;
   pages(): AsyncIterable<{ data: readonly Comment[] }>;
   create(body: string): Promise<{ data: Comment }>;
   update(id: number, body: string): Promise<{ data: Comment }>;
@@ -64,13 +71,18 @@ export function githubApi(options: GithubOptions): Github {
     request.request = { ...request.request, signal: AbortSignal.timeout(options.timeoutMs ?? 15_000) };
   });
   const at = { owner, repo };
+  const isOwn = ownAuthor(octokit);
   return {
     deployedCommit: (environment) => attempt('deployments', () => deployedCommit(octokit, at, environment)),
     pullOfCommit: (sha) => attempt(`pull requests of ${sha}`, () => pullOfCommit(octokit, at, sha)),
     commentOnPull: (issue_number, marker, body) =>
-      attempt(`comment on #${issue_number}`, () => upsert(issueComments(octokit, at, issue_number), marker, body)),
+      attempt(`comment on #${issue_number}`, () =>
+        upsert({ ...issueComments(octokit, at, issue_number), isOwn }, marker, body),
+      ),
     commentOnCommit: (commit_sha, marker, body) =>
-      attempt(`comment on ${commit_sha}`, () => upsert(commitComments(octokit, at, commit_sha), marker, body)),
+      attempt(`comment on ${commit_sha}`, () =>
+        upsert({ ...commitComments(octokit, at, commit_sha), isOwn }, marker, body),
+      ),
   };
 }
 
@@ -104,17 +116,34 @@ async function pullOfCommit(octokit: Octokit, at: At, sha: string): Promise<Pull
 
 async function upsert(store: CommentStore, marker: string, body: string): Promise<PostedComment> {
   for await (const page of store.pages()) {
-    // Starts with, not contains: somebody may quote a report.
-    const own = page.data.find((comment) => comment.body?.startsWith(marker));
-    if (own === undefined) continue;
-    const updated = await store.update(own.id, body);
-    return { url: updated.data.html_url, created: false };
+    for (const { id, body: text, user } of page.data) {
+      // Starts with, not contains: somebody may quote a report. And anybody may write the marker.
+      if (!text?.startsWith(marker) || !user || !(await store.isOwn(user))) continue;
+      const updated = await store.update(id, body);
+      return { url: updated.data.html_url, created: false };
+    }
   }
   const created = await store.create(body);
   return { url: created.data.html_url, created: true };
 }
 
-function issueComments(octokit: Octokit, at: At, issue_number: number): CommentStore {
+/** A workflow's token acts as a bot and may not ask who it is; that of a person may. Asked when a person's comment has the marker. */
+function ownAuthor(octokit: Octokit): CommentStore['isOwn'] {
+  let login: string | undefined;
+  return async (author) => {
+    if (author.type === 'Bot') return true;
+    login ??= await octokit.rest.users.getAuthenticated().then(
+      ({ data }) => data.login,
+      (error: unknown) => {
+        if ([401, 403, 404].includes(statusOf(error) ?? 0)) return '';
+        throw error;
+      },
+    );
+    return author.login === login;
+  };
+}
+
+function issueComments(octokit: Octokit, at: At, issue_number: number): Omit<CommentStore, 'isOwn'> {
   const { issues } = octokit.rest;
   return {
     pages: () => octokit.paginate.iterator(issues.listComments, { ...at, issue_number, per_page: 100 }),
@@ -123,7 +152,7 @@ function issueComments(octokit: Octokit, at: At, issue_number: number): CommentS
   };
 }
 
-function commitComments(octokit: Octokit, at: At, commit_sha: string): CommentStore {
+function commitComments(octokit: Octokit, at: At, commit_sha: string): Omit<CommentStore, 'isOwn'> {
   const { repos } = octokit.rest;
   return {
     pages: () => octokit.paginate.iterator(repos.listCommentsForCommit, { ...at, commit_sha, per_page: 100 }),
@@ -138,12 +167,21 @@ async function attempt<T>(what: string, work: () => Promise<T>): Promise<T> {
     try {
       return await work();
     } catch (error) {
-      const status = (error as { status?: number }).status;
+      const status = statusOf(error);
       const passing = status === undefined || status === 429 || status >= 500;
       if (!passing || tried === 3) throw githubError(what, status, error);
       await sleep(tried * 1000);
     }
   }
+}
+
+/** Whether GitHub refused a call of this file to this token (403): trying again changes nothing, only a grant does. */
+export function isForbidden(error: unknown): boolean {
+  return error instanceof FiredrillError && statusOf(error.cause) === 403;
+}
+
+function statusOf(error: unknown): number | undefined {
+  return (error as { status?: number } | undefined)?.status;
 }
 
 function githubError(what: string, status: number | undefined, error: unknown): FiredrillError {

@@ -50,6 +50,20 @@ export function openRedis(address: RedisAddress): Redis {
   return client;
 }
 
+/**
+ * What `ask` gives, or a rejection as soon as the client's connection closes. ioredis, told not to send a command again, would let it
+ * wait for its time-out; and a promotion closes the very connection that is asked whether it has happened.
+ */
+export function unlessClosed<T>(client: Redis, ask: (client: Redis) => Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const closed = (): void => reject(new Error('the connection closed before the answer'));
+    client.once('close', closed);
+    ask(client)
+      .then(resolve, reject)
+      .finally(() => client.off('close', closed));
+  });
+}
+
 /** Throws what the connection throws: a caller that polls treats it as "no answer". */
 export async function readReplication(client: Redis): Promise<Replication> {
   return parseReplication(await client.info('replication'));

@@ -18,9 +18,8 @@ async function main(): Promise<void> {
   };
   try {
     const inputs = readInputs((name) => core.getInput(name));
-    for (const secret of [inputs.linodeToken, inputs.fleetSecret, inputs.githubToken])
-      if (secret !== undefined) core.setSecret(secret.reveal());
-    const deps = realDeps({ log: actionsLog, env: process.env, signal: stop.signal, writeSummary });
+    const mask = (value: string): void => core.setSecret(value);
+    const deps = realDeps({ log: actionsLog, env: process.env, signal: stop.signal, writeSummary, mask });
     const result = await run(inputs, deps);
     core.setOutput('ok', String(result.report.ok));
     core.setOutput('report', result.commentUrl);

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { until } from '../core/deadline.ts';
+import { sleep, until } from '../core/deadline.ts';
+import type { Environment } from '../core/environment/schema.ts';
 import { FiredrillError, messageOf } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import type { Fleet, FleetNode } from './fleet.ts';
@@ -12,6 +13,17 @@ export interface Leases {
 }
 
 const timeoutMs = 20_000;
+/** What a lease outlives the fault by: for a healing that takes its time, and a renewal that came late. */
+const marginMs = 10_000;
+
+/**
+ * How long the lease of a drill that died holds. The fault may have been armed just before the next renewal was due, and a deploy
+ * must not begin before the node has undone it.
+ */
+export function leaseTimes({ rollout, drill }: Environment): { readonly forMs: number; readonly renewMs: number } {
+  const renewMs = rollout.leaseMs / 3;
+  return { forMs: Math.max(rollout.leaseMs, Math.ceil(drill.healAfterMs + renewMs + marginMs)), renewMs };
+}
 
 /**
  * Puts the scripts on every node and takes its lease, renewed until `release`. Waits as long as a dead run's lease holds; throws a
@@ -19,19 +31,23 @@ const timeoutMs = 20_000;
  */
 export async function holdLeases(fleet: Fleet, log: Log): Promise<Leases> {
   const run = `drill-${randomBytes(4).toString('hex')}`;
-  const { leaseMs } = fleet.environment.rollout;
-  const take = (node: FleetNode) => runScript(node, 'lease.sh', ['take', run, String(leaseMs)], { timeoutMs });
+  const { forMs, renewMs } = leaseTimes(fleet.environment);
+  const take = (node: FleetNode) => runScript(node, 'lease.sh', ['take', run, String(forMs)], { timeoutMs });
   const drop = (node: FleetNode) => runScript(node, 'lease.sh', ['drop', run], { timeoutMs }).catch(() => {});
-  const release = async (): Promise<void> => {
-    clearInterval(timer);
-    await Promise.all(fleet.nodes.map(drop));
-  };
+  const stop = new AbortController();
   await Promise.all(fleet.nodes.map((node) => installScripts(node, timeoutMs)));
-  // A node that can't be reached meanwhile is perhaps the drill's own doing; the lease outlives some missed renewals.
-  const renew = () => Promise.all(fleet.nodes.map((node) => take(node).catch(() => {})));
-  const timer = setInterval(renew, leaseMs / 3);
+  const held = fleet.nodes.map((node) => {
+    const taken = takeWhenFree(node, () => take(node), forMs, stop.signal);
+    const ended = taken.then(() => renew(() => take(node), renewMs, stop.signal)).catch(() => {});
+    return { node, taken, ended };
+  });
+  const release = async (): Promise<void> => {
+    stop.abort();
+    // What is under way would take the lease again after it was given back.
+    await Promise.all(held.map(({ node, ended }) => ended.then(() => drop(node))));
+  };
   try {
-    await Promise.all(fleet.nodes.map((node) => takeWhenFree(node, () => take(node), leaseMs)));
+    await Promise.all(held.map(({ taken }) => taken));
   } catch (error) {
     await release();
     throw error;
@@ -40,9 +56,22 @@ export async function holdLeases(fleet: Fleet, log: Log): Promise<Leases> {
   return { release };
 }
 
-async function takeWhenFree(node: FleetNode, take: () => Promise<string>, leaseMs: number): Promise<void> {
+/** A node that can't be reached meanwhile is perhaps the drill's own doing; the lease outlives some missed renewals. */
+async function renew(take: () => Promise<unknown>, renewMs: number, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    await sleep(renewMs, signal);
+    await take().catch(() => {});
+  }
+}
+
+async function takeWhenFree(
+  node: FleetNode,
+  take: () => Promise<string>,
+  forMs: number,
+  signal: AbortSignal,
+): Promise<void> {
   try {
-    await until(take, { timeoutMs: leaseMs + 5000, intervalMs: 1000, what: `the lease of ${node.name}` });
+    await until(take, { timeoutMs: forMs + 5000, intervalMs: 1000, what: `the lease of ${node.name}`, signal });
   } catch (error) {
     throw new FiredrillError({
       code: 'lease',

@@ -1,14 +1,15 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { deriveDeployKey } from '../core/derive.ts';
+import { deriveDeployKey, derivePassword } from '../core/derive.ts';
 import { loadEnvironment } from '../core/environment/load.ts';
 import { nodesOf } from '../core/environment/nodes.ts';
 import type { Environment, ScenarioName } from '../core/environment/schema.ts';
 import { FiredrillError, messageOf } from '../core/errors.ts';
-import { type Github, githubApi } from '../core/github.ts';
+import { type Github, githubApi, isForbidden } from '../core/github.ts';
 import { readInventory, sshTarget } from '../core/inventory.ts';
 import { linodeApi } from '../core/linode/api.ts';
 import type { Log } from '../core/log.ts';
+import type { Secret } from '../core/secret.ts';
 import { connectSsh } from '../core/ssh.ts';
 import { isoTime, nowMs } from './clock.ts';
 import { type Fleet, openFleet } from './fleet.ts';
@@ -30,6 +31,8 @@ export interface DrillDeps {
   readonly openFleet: (inputs: DrillInputs, environment: Environment) => Promise<Fleet>;
   readonly openGithub: (inputs: DrillInputs) => Github | undefined;
   readonly writeSummary: (markdown: string) => Promise<void>;
+  /** Keeps a secret out of the log. */
+  readonly mask: (value: string) => void;
 }
 
 export interface DrillResult {
@@ -41,44 +44,68 @@ export interface DrillResult {
 }
 
 /**
- * Runs the scenarios one after the other, writes the report and posts it. A red drill is a result, not an error; throws a
- * FiredrillError when there could be no drill at all.
+ * Runs the scenarios one after the other, writes the report and posts it. A red drill is a result, not an error, and so is one that
+ * could not start: else yesterday's report would stand. Throws a FiredrillError when the inputs or the environment file are wrong.
  */
 export async function run(inputs: DrillInputs, deps: DrillDeps): Promise<DrillResult> {
   const environment = loadEnvironment(`environments/${inputs.environment}.yaml`);
   const names = inputs.scenarios ?? environment.drill.scenarios;
+  maskSecrets(inputs, environment, deps.mask);
   const github = deps.openGithub(inputs);
   const commit = github === undefined ? undefined : await deployedCommit(github, environment.name, deps.log);
-  const fleet = await deps.openFleet(inputs, environment);
   const startedAt = nowMs();
-  let done: Map<ScenarioName, RunReport[]>;
+  const outcome = await drillFleet(inputs, environment, names, deps).catch((error: unknown) => messageOf(error));
+  const { budgetMs, budgetsMs } = environment.drill;
+  const reports =
+    typeof outcome === 'string'
+      ? []
+      : names.map((name) => scenarioReport(name, budgetsMs[name] ?? budgetMs, outcome.get(name) ?? []));
+  const report: DrillReport = {
+    version: 1,
+    environment: environment.name,
+    commit: commit ?? null,
+    startedAt: isoTime(startedAt),
+    finishedAt: isoTime(nowMs()),
+    ok: typeof outcome !== 'string' && reports.every((scenario) => scenario.ok),
+    notStarted: typeof outcome === 'string' ? outcome : null,
+    scenarios: reports,
+  };
+  return await publish(report, environment, { inputs, deps, github });
+}
+
+/** The runs of each scenario, while no deploy works on the fleet. Throws when the fleet can't be had. */
+async function drillFleet(
+  inputs: DrillInputs,
+  environment: Environment,
+  names: readonly ScenarioName[],
+  deps: DrillDeps,
+): Promise<Map<ScenarioName, RunReport[]>> {
+  const fleet = await deps.openFleet(inputs, environment);
   try {
     const leases = await holdLeases(fleet, deps.log);
     try {
       await settleAll(fleet, deps.log);
-      done = await runAll(fleet, names, deps);
+      return await runAll(fleet, names, deps);
     } finally {
       await leases.release();
     }
   } finally {
     fleet.close();
   }
-  const { budgetMs, budgetsMs } = environment.drill;
-  const reports = names.map((name) => scenarioReport(name, budgetsMs[name] ?? budgetMs, done.get(name) ?? []));
-  const report: DrillReport = {
-    version: 1,
-    environment: environment.name,
-    commit: commit ?? deps.env.GITHUB_SHA ?? null,
-    startedAt: isoTime(startedAt),
-    finishedAt: isoTime(nowMs()),
-    ok: reports.every((scenario) => scenario.ok),
-    scenarios: reports,
-  };
-  return await publish(report, environment, { inputs, deps, github });
+}
+
+/** The inputs' secrets and those derived from them; a log is masked by lines, so the key is, too. */
+function maskSecrets(inputs: DrillInputs, { name }: Environment, mask: (value: string) => void): void {
+  const { fleetSecret, linodeToken, githubToken } = inputs;
+  const passwords = (['redis', 'sentinel'] as const).map((purpose) => derivePassword(fleetSecret, name, purpose));
+  const given: readonly (Secret | undefined)[] = [fleetSecret, linodeToken, githubToken];
+  for (const secret of [...given, ...passwords]) if (secret !== undefined) mask(secret.reveal());
+  const key = deriveDeployKey(fleetSecret, name).privateKey.reveal();
+  for (const line of key.split('\n')) if (line.length >= 8 && !line.startsWith('-----')) mask(line);
 }
 
 /** The deps of a real run: Linode's API tells the addresses, GitHub's is called when there is a token. */
-export function realDeps(base: Pick<DrillDeps, 'log' | 'env' | 'signal' | 'writeSummary'>): DrillDeps {
+export function realDeps(base: Pick<DrillDeps, 'log' | 'env' | 'signal' | 'writeSummary' | 'mask'>): DrillDeps {
   return {
     ...base,
     async openFleet(inputs, environment) {
@@ -178,6 +205,12 @@ async function publish(
     deps.log.info(`Posted: ${commentUrl}`);
     return { report, reasons, commentUrl };
   } catch (error) {
+    if (isForbidden(error)) {
+      deps.log.warning(
+        `The report is in the job summary and in ${inputs.out}/, for it may not be posted: ${messageOf(error)}`,
+      );
+      return { report, reasons, commentUrl: '' };
+    }
     return { report, reasons: [...reasons, `the report was not posted: ${messageOf(error)}`], commentUrl: '' };
   }
 }

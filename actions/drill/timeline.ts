@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis';
+import { unlessClosed } from '../core/redis.ts';
 import { parseSentinelEvent, type SentinelEvent } from '../core/sentinel.ts';
 import { nowMs } from './clock.ts';
 import { type Fleet, fleetNodes } from './fleet.ts';
@@ -75,9 +76,9 @@ export async function recordTimeline(fleet: Fleet, primary: string): Promise<Rec
 const noted = { name: rolePrimary, kind: 'master', text: rolePrimary } as const;
 
 /** Asks one at a time, again after `pollMs`; ends when it says primary, for that is told once. */
-async function pollRole(client: Redis, signal: AbortSignal, onPrimary: () => void): Promise<void> {
+export async function pollRole(client: Redis, signal: AbortSignal, onPrimary: () => void): Promise<void> {
   while (!signal.aborted) {
-    const role = await client.role().catch(() => undefined);
+    const role = await unlessClosed(client, (each) => each.role()).catch(() => undefined);
     if (signal.aborted) return;
     if (Array.isArray(role) && role[0] === 'master') return onPrimary();
     await new Promise((resolve) => setTimeout(resolve, pollMs));

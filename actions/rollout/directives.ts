@@ -34,12 +34,6 @@ export function restartReason(path: string, before: string, after: string): stri
   return fixed === undefined ? undefined : `${fixed} takes effect at start only`;
 }
 
-/** The directives whose value differs. */
-export function changedDirectives(before: string, after: string): string[] {
-  const old = directives(before);
-  return [...directives(after)].filter(([key, value]) => old.get(key) !== value).map(([key]) => key);
-}
-
 /** Directive to its values; one that stands several times has them all. */
 function directives(text: string): Map<string, string> {
   const map = new Map<string, string>();

@@ -1,10 +1,10 @@
-import { sleep } from '../core/deadline.ts';
 import { nodesOf } from '../core/environment/nodes.ts';
 import type { Environment, EnvironmentNode } from '../core/environment/schema.ts';
-import { FiredrillError } from '../core/errors.ts';
+import { FiredrillError, messageOf } from '../core/errors.ts';
 import { progressLine } from '../core/log.ts';
 import { drainServer, readyServer } from './drain.ts';
 import type { NodeFacts } from './facts.ts';
+import { throwFailures, withMore } from './failures.ts';
 import { type Fleet, type Member, readFleet } from './fleet.ts';
 import { gate } from './gates.ts';
 import type { Handover } from './handover.ts';
@@ -28,7 +28,7 @@ export interface Engine {
   readonly signal: AbortSignal;
 }
 
-export interface EngineResult {
+interface EngineResult {
   readonly handovers: readonly Handover[];
   readonly primary: EnvironmentNode;
 }
@@ -43,7 +43,8 @@ interface State {
 
 /**
  * Applies the plans, whose releases are staged and validated on their nodes: step by step in the order of steps.ts, each node proved
- * dispensable before and healthy after. Throws a FiredrillError at the first failure, with that node reverted.
+ * dispensable before and healthy after. Throws a FiredrillError at the first step that fails, with its node reverted; when it returns or
+ * throws, nothing of ours works on a node any more.
  */
 export async function applyPlans(engine: Engine): Promise<EngineResult> {
   const state: State = {
@@ -67,15 +68,27 @@ export async function applyPlans(engine: Engine): Promise<EngineResult> {
 
 async function changeNodes(state: State, names: readonly string[]): Promise<void> {
   const parts = names.map((name) => part(state, name));
-  await Promise.all(parts.map((each) => changeNode(state, each)));
+  const changed = await Promise.allSettled(parts.map((each) => changeNode(state, each)));
+  // The others are brought to their end before the failure is told: the next run finds them done.
+  const good = parts.filter((_, index) => changed[index]?.status === 'fulfilled');
+  throwFailures([...changed, ...(await Promise.allSettled([good.length > 0 ? prove(state, good) : undefined]))]);
+}
+
+/** The gate: these nodes are well as the rest of the fleet sees them, or all of them go back to what they had. */
+async function prove(state: State, parts: readonly Part[]): Promise<void> {
   const begun = performance.now();
   try {
     const seen = parts.flatMap((each) => witnesses(state.engine.environment, each.node, state.primary));
     const probes = await watch(state, parts[0], 'gate', seen, (picture) => firstTrouble(picture, parts));
     for (const { node } of parts) done(state, node.name, 'gate', begun, `${probes} probes`);
   } catch (error) {
-    await Promise.all(parts.map((each) => revert(state, each).catch(() => {})));
-    throw error;
+    const reverted = await Promise.all(
+      parts.map((each) => revert(state, each).catch((failure) => kept(each, failure))),
+    );
+    throw withMore(
+      error,
+      reverted.filter((line) => line !== undefined),
+    );
   }
 }
 
@@ -99,15 +112,15 @@ async function changeNode(state: State, { node, member, plan }: Part): Promise<v
     done(state, node.name, 'survive', begun, 'the fleet can do without it');
   }
   const lbs = stops && node.roles.includes('app') ? deployedLbs(state) : [];
-  try {
+  const drainAndSwitch = async () => {
     const begun = performance.now();
-    await Promise.all(lbs.map((lb) => drainServer(lb, node.name, environment.app.drainMs)));
+    throwFailures(await Promise.allSettled(lbs.map((lb) => drainServer(lb, node.name, environment.app.drainMs))));
     if (lbs.length > 0) done(state, node.name, 'drain', begun, '');
     await runOnNode(member, run, switchCommand(state, plan, plan.release.digest), reporter);
     state.deployed.add(node.name);
-  } finally {
-    await Promise.all(lbs.map((lb) => readyServer(lb, node.name)));
-  }
+  };
+  const switched = await Promise.allSettled([drainAndSwitch()]);
+  throwFailures([...switched, ...(await Promise.allSettled(lbs.map((lb) => readyServer(lb, node.name))))]);
 }
 
 function switchCommand(state: State, plan: NodePlan, digest: string): Parameters<typeof runOnNode>[2] {
@@ -118,6 +131,10 @@ function switchCommand(state: State, plan: NodePlan, digest: string): Parameters
     words: ['switch', digest, String(run.generation), String(run.leaseMs), run.who, String(activeMs), ...units],
     timeoutMs: environment.ssh.commandTimeoutMs,
   };
+}
+
+function kept({ plan }: Part, failure: unknown): string {
+  return `${plan.node} could not be taken back to release ${plan.previous?.slice(0, 12)} and has kept ${plan.release.digest.slice(0, 12)}, which did not pass: ${messageOf(failure)}`;
 }
 
 /** The node looked well to itself and not to the others: it goes back to what it had. */
@@ -195,25 +212,4 @@ function done(state: State, node: string, phase: string, begun: number, detail: 
   const ms = Math.round(performance.now() - begun);
   state.engine.reporter.onPhase(node, { phase, ok: true, ms, detail });
   state.engine.reporter.log.info(progressLine(node, phase, ms, detail));
-}
-
-/** Keeps the leases of these nodes while `work` runs. A node that could not renew refuses the next command by itself. */
-export async function keepingLeases<T>(engine: Engine, nodes: readonly string[], work: () => Promise<T>): Promise<T> {
-  const { run, fleet } = engine;
-  const stop = new AbortController();
-  const words = ['renew', String(run.generation), String(run.leaseMs), run.who];
-  const silent: Reporter = { ...engine.reporter, log: { ...engine.reporter.log, info: () => {} }, onPhase: () => {} };
-  const renewing = (async () => {
-    while (!stop.signal.aborted) {
-      await sleep(run.leaseMs / 3, stop.signal);
-      const members = nodes.flatMap((name) => fleet.get(name) ?? []);
-      await Promise.allSettled(members.map((each) => runOnNode(each, run, { words, timeoutMs: 10_000 }, silent)));
-    }
-  })().catch(() => {});
-  try {
-    return await work();
-  } finally {
-    stop.abort();
-    await renewing;
-  }
 }

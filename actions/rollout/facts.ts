@@ -27,7 +27,7 @@ export interface NodeFacts {
   readonly health: number | undefined;
 }
 
-export interface UnitFacts {
+interface UnitFacts {
   /** systemd's words: active, inactive, failed, activating ... */
   readonly active: string;
   readonly sub: string;
@@ -67,10 +67,14 @@ interface RawFact {
   readonly out: string;
 }
 
-/** The lines of facts.sh as facts. Pure. Throws when the last line is missing: the node told only half. */
+/**
+ * The lines of facts.sh as facts. Pure. Throws when the last line is missing: the node told only half. The error names what came, and
+ * quotes nothing of it: facts hold files with passwords.
+ */
 export function parseFacts(node: string, output: string): NodeFacts {
   const raw = output.split('\n').flatMap(parseLine);
-  if (raw.at(-1)?.name !== 'end') throw new Error(`the facts of ${node} end early: ${output.slice(-200)}`);
+  if (raw.at(-1)?.name !== 'end')
+    throw new Error(`the facts of ${node} end early, after: ${raw.map((fact) => fact.name).join(', ') || 'nothing'}`);
   const good = (name: string) => raw.find((fact) => fact.name === name && fact.code === 0)?.out;
   const any = (name: string) => raw.find((fact) => fact.name === name)?.out;
   const redis = good('redis');
@@ -86,11 +90,13 @@ export function parseFacts(node: string, output: string): NodeFacts {
     disk: Object.fromEntries(lines(any('files') ?? '').map((line) => [line.slice(66), line.slice(0, 64)])),
     manifests: Object.fromEntries(
       raw
-        .filter((fact) => fact.name.startsWith('manifest '))
+        .filter((fact) => fact.code === 0 && fact.name.startsWith('manifest '))
         .map((fact) => [fact.name.slice(9), parseManifestFiles(fact.out)]),
     ),
     contents: Object.fromEntries(
-      raw.filter((fact) => fact.name.startsWith('content ')).map((fact) => [fact.name.slice(8), fact.out]),
+      raw
+        .filter((fact) => fact.code === 0 && fact.name.startsWith('content '))
+        .map((fact) => [fact.name.slice(8), fact.out]),
     ),
     lease: parseLease(good('lease'), Number(good('time'))),
     redis: redis?.includes('role:') ? parseRedis(redis) : undefined,
@@ -101,9 +107,10 @@ export function parseFacts(node: string, output: string): NodeFacts {
 }
 
 function parseLine(line: string): RawFact[] {
-  if (!line.startsWith('{"fact"')) return [];
-  const { fact, code, out } = JSON.parse(line) as { fact: string; code: number; out: string };
-  return [{ name: fact, code, out: Buffer.from(out, 'base64').toString('utf8') }];
+  // As printf in facts.sh writes it. A line that was cut off is none.
+  const [, name, code, out] = /^\{"fact":"([^"]*)","code":(\d+),"out":"([^"]*)"\}$/.exec(line) ?? [];
+  if (name === undefined || out === undefined) return [];
+  return [{ name, code: Number(code), out: Buffer.from(out, 'base64').toString('utf8') }];
 }
 
 /** RUN GENERATION SINCE_MS EXPIRES_MS WHO */
@@ -129,7 +136,7 @@ function parsePackages(text: string): Record<string, string> {
 }
 
 /** systemctl show's blocks of KEY=VALUE, one a unit. Pure. */
-export function parseUnits(text: string): Record<string, UnitFacts> {
+function parseUnits(text: string): Record<string, UnitFacts> {
   const blocks = text.split(/\n\s*\n/).map((block) => {
     const fields = new Map(
       lines(block).map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),

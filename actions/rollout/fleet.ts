@@ -3,7 +3,7 @@ import type { Environment, EnvironmentNode } from '../core/environment/schema.ts
 import { FiredrillError, messageOf } from '../core/errors.ts';
 import { type Ssh, shellQuote } from '../core/ssh.ts';
 import { type NodeFacts, parseFacts } from './facts.ts';
-import type { Release } from './release.ts';
+import type { Release } from './release-types.ts';
 
 /** A node that we are connected to. */
 export interface Member {

@@ -3,7 +3,7 @@ import type { Environment, EnvironmentNode } from '../core/environment/schema.ts
 import { FiredrillError, messageOf } from '../core/errors.ts';
 import type { Picture } from './settled.ts';
 
-export interface GateOptions {
+interface GateOptions {
   readonly environment: Environment;
   readonly node: EnvironmentNode;
   readonly phase: string;

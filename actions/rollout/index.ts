@@ -18,7 +18,10 @@ try {
       connect: connectSsh,
       log: actionsLog,
       mask: (value) => actions.setSecret(value),
-      summary: async (markdown) => void (await actions.summary.addRaw(markdown).write()),
+      summary: async (markdown) => {
+        // Outside of a job there is no summary to write to.
+        if (process.env.GITHUB_STEP_SUMMARY) await actions.summary.addRaw(markdown).write();
+      },
       root: '',
       who: process.env.GITHUB_RUN_ID === undefined ? 'somebody' : `run-${process.env.GITHUB_RUN_ID}`,
       signal: cancelled.signal,

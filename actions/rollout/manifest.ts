@@ -1,5 +1,5 @@
 import { FiredrillError } from '../core/errors.ts';
-import type { Release } from './release.ts';
+import type { Release } from './release-types.ts';
 import { type ApplyWay, applyWays } from './role.ts';
 
 /**

@@ -1,10 +1,10 @@
 import { restartReason } from './directives.ts';
 import type { NodeFacts } from './facts.ts';
 import type { ManifestFile } from './manifest.ts';
-import type { Release, ReleaseFile } from './release.ts';
+import type { Release, ReleaseFile } from './release-types.ts';
 
 /** How a unit is made to use what is on disk, from the mildest to the strongest. */
-export const hows = ['live', 'reload', 'restart'] as const;
+const hows = ['live', 'reload', 'restart'] as const;
 export type How = (typeof hows)[number];
 
 export interface UnitChange {
@@ -21,7 +21,7 @@ export interface FileChange {
   readonly after: string | undefined;
 }
 
-export interface PackageChange {
+interface PackageChange {
   readonly name: string;
   /** The exact build that is there; undefined when none is. */
   readonly from: string | undefined;

@@ -23,7 +23,7 @@ export interface Run {
   readonly who: string;
 }
 
-export interface NodeCommand {
+interface NodeCommand {
   /** Words of apply.sh after RUN: the command and its arguments. */
   readonly words: readonly string[];
   /** Sent first and unpacked on the node; without it the bundle is there already. */
@@ -55,7 +55,7 @@ export async function runOnNode(member: Member, run: Run, command: NodeCommand, 
     },
   });
   if (result.code === 0) return phases;
-  throw failure(member.node.name, phases, reporter.redact(result.stderr.slice(-500)), result.code);
+  throw failure(member.node.name, phases, reporter.redact(result.stderr).slice(-500), result.code);
 }
 
 /** A node's phases, with the one that a failed command reported, for a caller that wants more of it than the text. */

@@ -2,7 +2,7 @@ import type { Handover } from './handover.ts';
 import type { FileChange, NodePlan, UnitChange } from './plan.ts';
 import type { Phase } from './remote.ts';
 
-export interface NodeReport {
+interface NodeReport {
   readonly node: string;
   readonly action: NodePlan['action'];
   readonly digest: string;

@@ -1,14 +1,14 @@
 import { randomBytes } from 'node:crypto';
-import { sleep } from '../core/deadline.ts';
-import type { Environment } from '../core/environment/schema.ts';
-import { FiredrillError, messageOf } from '../core/errors.ts';
+import type { Environment, EnvironmentNode } from '../core/environment/schema.ts';
+import { messageOf } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { describePlans } from './describe.ts';
 import { readyServer } from './drain.ts';
-import { applyPlans, type Engine, keepingLeases } from './engine.ts';
+import { applyPlans, type Engine } from './engine.ts';
 import type { NodeFacts } from './facts.ts';
 import { type Fleet, readFacts } from './fleet.ts';
 import type { Handover } from './handover.ts';
+import { keepingLeases, waitForLeases } from './leases.ts';
 import { type NodePlan, planNode } from './plan.ts';
 import { handOverFrom } from './planned-handover.ts';
 import { findPrimary } from './primary.ts';
@@ -19,12 +19,21 @@ import { nodeReport, type RolloutReport, summaryMarkdown } from './report.ts';
 import { stageAll } from './stage.ts';
 import { orderSteps } from './steps.ts';
 
-export interface RollOutDeps {
+interface RollOutDeps {
   readonly log: Log;
   readonly summary: (markdown: string) => Promise<void>;
   readonly who: string;
   readonly signal: AbortSignal;
 }
+
+interface Planned {
+  readonly facts: ReadonlyMap<string, NodeFacts>;
+  readonly plans: readonly NodePlan[];
+  readonly primary: EnvironmentNode;
+}
+
+/** The lease of a run that died is over by then, by a node's clock and after the facts were read. */
+const leaseMarginMs = 10_000;
 
 /** Plans, and unless `planOnly` applies. Gives the report; the same goes to the summary when it throws. */
 export async function rollOut(
@@ -34,6 +43,7 @@ export async function rollOut(
   deps: RollOutDeps,
 ): Promise<RolloutReport> {
   const { environment } = sources;
+  const { facts, plans, primary } = await planWhenFree(sources, fleet, planOnly, deps);
   const started = Date.now();
   const run: Run = {
     id: randomBytes(6).toString('hex'),
@@ -45,9 +55,6 @@ export async function rollOut(
   const phases = new Map<string, Phase[]>(environment.nodes.map((node) => [node.name, []]));
   const reporter: Reporter = { log: deps.log, redact, onPhase: (node, phase) => phases.get(node)?.push(phase) };
 
-  const { facts, plans, primary } = await planFleet(sources, fleet);
-  if (!planOnly && (await waitForLeases(sources, fleet, facts, plans, deps)))
-    return await rollOut(sources, fleet, false, deps);
   const due = plans.filter((plan) => plan.action !== 'nothing');
   const steps = orderSteps(environment, plans, facts, primary.name);
   const finish = async (end: {
@@ -70,7 +77,10 @@ export async function rollOut(
       nodes: plans.map((plan) => nodeReport(plan, facts.get(plan.node)?.packages ?? {}, phases.get(plan.node) ?? [])),
       error: end.error === undefined ? undefined : redact(messageOf(end.error)),
     };
-    await deps.summary(summaryMarkdown(report));
+    // The rollout is what it is without a summary, and its own error matters more.
+    await deps
+      .summary(summaryMarkdown(report))
+      .catch((error) => deps.log.warning(`the job summary can't be written: ${messageOf(error)}`));
     return report;
   };
 
@@ -109,11 +119,22 @@ export async function rollOut(
   }
 }
 
-/** What is, what should be, and the difference. The seeds of new nodes name the primary that there is now. */
-export async function planFleet(
+/** The plan once no other run holds a node that is due; with `planOnly` at once. */
+async function planWhenFree(
   sources: ReleaseSources,
   fleet: Fleet,
-): Promise<{ facts: Map<string, NodeFacts>; plans: NodePlan[]; primary: ReturnType<typeof findPrimary> }> {
+  planOnly: boolean,
+  { log, signal }: RollOutDeps,
+): Promise<Planned> {
+  const deadline = performance.now() + sources.environment.rollout.leaseMs + leaseMarginMs;
+  let planned = await planFleet(sources, fleet);
+  while (!planOnly && (await waitForLeases(planned.facts, planned.plans, { sources, fleet, log, signal, deadline })))
+    planned = await planFleet(sources, fleet);
+  return planned;
+}
+
+/** What is, what should be, and the difference. The seeds of new nodes name the primary that there is now. */
+async function planFleet(sources: ReleaseSources, fleet: Fleet): Promise<Planned> {
   const wanted = buildReleases(sources);
   const told = await Promise.all(
     wanted.map(async (release) => {
@@ -128,52 +149,6 @@ export async function planFleet(
     return each === undefined ? [] : [planNode(release, each)];
   });
   return { facts, plans, primary };
-}
-
-/**
- * Whether nodes that are due were leased and have become free meanwhile, so that everything is to be looked at anew. A dead run's lease
- * ends by itself. Throws a FiredrillError (`lease`) when the run that holds one shows that it lives, by renewing it.
- */
-async function waitForLeases(
-  sources: ReleaseSources,
-  fleet: Fleet,
-  facts: ReadonlyMap<string, NodeFacts>,
-  plans: readonly NodePlan[],
-  deps: RollOutDeps,
-): Promise<boolean> {
-  const held = plans.flatMap((plan) => {
-    const lease = plan.action === 'nothing' ? undefined : facts.get(plan.node)?.lease;
-    return lease === undefined ? [] : [{ node: plan.node, lease }];
-  });
-  const first = held[0];
-  if (first === undefined) return false;
-  const { node, lease } = first;
-  deps.log.info(
-    `${held.map((each) => each.node).join(', ')}: held by run ${lease.run} (${lease.who}); its lease ends in ${(lease.leftMs / 1000).toFixed(0)} s unless it lives`,
-  );
-  const ends = performance.now() + Math.max(...held.map((each) => each.lease.leftMs));
-  while (performance.now() < ends + 500) {
-    await sleep(Math.min(2000, Math.max(100, ends + 500 - performance.now())), deps.signal);
-    const now = await Promise.all(held.map((each) => leaseOf(sources, fleet, each.node)));
-    if (now.every((each) => each === undefined)) return true;
-    const left = now[0]?.leftMs ?? 0;
-    if (left > ends - performance.now() + 1000)
-      throw new FiredrillError({
-        code: 'lease',
-        node,
-        what: `run ${lease.run} (${lease.who}) has been at work on this node for ${(lease.heldMs / 1000).toFixed(0)} s and is alive`,
-        fix: 'Wait for it, then run again',
-      });
-  }
-  return true;
-}
-
-async function leaseOf(sources: ReleaseSources, fleet: Fleet, node: string): Promise<NodeFacts['lease']> {
-  const member = fleet.get(node);
-  const release = buildReleases(sources).find((each) => each.node === node);
-  return member === undefined || release === undefined
-    ? undefined
-    : (await readFacts(sources.environment, member, release)).lease;
 }
 
 /** A run that died between drain and ready left a server without traffic. */

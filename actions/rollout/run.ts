@@ -15,7 +15,7 @@ import type { RolloutReport } from './report.ts';
 import { rollOut } from './rollout.ts';
 import { fleetStatus, type NodeStatus, statusTable } from './status.ts';
 
-export interface RolloutDeps {
+interface RolloutDeps {
   readonly linode: (options: LinodeApiOptions) => LinodeApi;
   readonly connect: (target: SshTarget) => Promise<Ssh>;
   readonly log: Log;
@@ -32,7 +32,7 @@ export interface RolloutDeps {
   readonly inventory?: (environment: Environment, fleetSecret: Secret) => Promise<Inventory>;
 }
 
-export interface RolloutResult {
+interface RolloutResult {
   /** Whether something was changed, or with mode plan would be. */
   readonly changed: boolean;
   /** With modes apply and plan. */
@@ -50,9 +50,11 @@ export async function run(inputs: RolloutInputs, deps: RolloutDeps): Promise<Rol
     sentinel: derivePassword(fleetSecret, environment.name, 'sentinel'),
   };
   for (const secret of [fleetSecret, linodeToken, secrets.redis, secrets.sentinel]) deps.mask(secret.reveal());
+  const deployKey = deriveDeployKey(fleetSecret, environment.name).privateKey;
+  for (const line of keyLines(deployKey)) deps.mask(line);
   // Rendered before anything is asked of any machine: a broken template ends here.
   const sources = inputs.mode === 'status' ? undefined : readSources(environment, secrets, inputs.binary, deps.root);
-  const reach = await reachFleet(environment, inputs, deps);
+  const reach = await reachFleet(environment, inputs, deployKey, deps);
   try {
     if (sources === undefined) return await tellStatus(environment, reach, deps);
     const report = await rollOut(sources, mustReachAll(reach), inputs.mode === 'plan', deps);
@@ -62,7 +64,20 @@ export async function run(inputs: RolloutInputs, deps: RolloutDeps): Promise<Rol
   }
 }
 
-async function reachFleet(environment: Environment, inputs: RolloutInputs, deps: RolloutDeps): Promise<Reach> {
+/** A log is masked line by line. What is short, at the key's end, is padding, and would be masked wherever it occurs. */
+function keyLines(key: Secret): string[] {
+  return key
+    .reveal()
+    .split('\n')
+    .filter((line) => line.length > 8 && !line.startsWith('-----'));
+}
+
+async function reachFleet(
+  environment: Environment,
+  inputs: RolloutInputs,
+  deployKey: Secret,
+  deps: RolloutDeps,
+): Promise<Reach> {
   const api = () =>
     deps.linode({
       baseUrl: environment.linode.api,
@@ -73,7 +88,6 @@ async function reachFleet(environment: Environment, inputs: RolloutInputs, deps:
     environment,
     inputs.fleetSecret,
   );
-  const deployKey = deriveDeployKey(inputs.fleetSecret, environment.name).privateKey;
   return await connectFleet(environment, inventory, deployKey, deps.connect);
 }
 

@@ -2,7 +2,8 @@ import type { Environment } from '../core/environment/schema.ts';
 import { FiredrillError, messageOf } from '../core/errors.ts';
 import { type Fleet, type Member, nodeScript } from './fleet.ts';
 import type { NodePlan } from './plan.ts';
-import { bundle, type Release, type ReleaseFile } from './release.ts';
+import { bundle } from './release.ts';
+import type { Release, ReleaseFile } from './release-types.ts';
 import { NodeFailure, type Phase, type Reporter, type Run, runOnNode } from './remote.ts';
 
 const scripts = [
@@ -17,7 +18,7 @@ const scripts = [
   'units.sh',
 ];
 
-export interface StageOptions {
+interface StageOptions {
   readonly environment: Environment;
   readonly fleet: Fleet;
   readonly run: Run;

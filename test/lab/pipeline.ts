@@ -33,6 +33,8 @@ export async function deploy(options: PipelineOptions): Promise<RunResult> {
 
 /** drill.yml started by hand, and its report copied to out/. */
 export async function drill(scenarios: readonly string[], options: PipelineOptions): Promise<RunResult> {
+  // A drill that dies must not leave the last one's figures as its own.
+  for (const file of ['drill.json', 'pull-request.md', 'summary.md']) rmSync(`${outDir}/${file}`, { force: true });
   const inputs = { environment: environmentName, scenarios: scenarios.join(' ') };
   const result = await run('drill.yml', { name: 'workflow_dispatch', inputs }, sourceCommit(options.from), options);
   const report = result.artifacts['drill-report'];

@@ -74,6 +74,15 @@ describe('deadlines', () => {
     await expect(never).rejects.toThrow(/waited 20 ms for redis-2 to link; last answer: still loading/);
   });
 
+  it('a wait that is cancelled ends at once, not at its next look', async () => {
+    const stop = new AbortController();
+    setTimeout(() => stop.abort(), 20);
+    const begun = performance.now();
+    const wait = until(async () => undefined, { timeoutMs: 60_000, intervalMs: 5000, what: 'x', signal: stop.signal });
+    await expect(wait).rejects.toMatchObject({ code: 'cancelled', message: 'cancelled while waiting for x' });
+    expect(performance.now() - begun).toBeLessThan(1000);
+  });
+
   it('work that overruns is told to close', async () => {
     let closed = false;
     const work = withDeadline(sleep(200), 10, 'the slow thing', () => {

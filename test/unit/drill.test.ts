@@ -1,5 +1,6 @@
-import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -24,8 +25,9 @@ describe('the action', () => {
     expect(Object.keys(action.outputs)).toEqual([...outputNames]);
   });
 
+  const fleetSecret = 's'.repeat(32);
   const given = (values: Record<string, string>) => (name: string) =>
-    ({ environment: 'lab', 'linode-token': 't', secret: 's', ...values })[name] ?? '';
+    ({ environment: 'lab', 'linode-token': 't', secret: fleetSecret, ...values })[name] ?? '';
 
   test('takes scenarios by name, all, or those of the environment', () => {
     const read = (text: string) => readInputs(given({ scenarios: text })).scenarios;
@@ -39,7 +41,7 @@ describe('the action', () => {
     const inputs = readInputs(given({}));
     expect(inputs.githubToken).toBeUndefined();
     expect(inputs.out).toBe('out');
-    expect(JSON.stringify(inputs)).not.toContain('"s"');
+    expect(JSON.stringify(inputs)).not.toContain(fleetSecret);
     expect(() => readInputs(given({ secret: '' }))).toThrow('FIREDRILL_SECRET');
   });
 });
@@ -231,7 +233,7 @@ describe("the drill's lease", () => {
 
   const lease = (...args: string[]) =>
     spawnSync('sh', ['-s', ...args], {
-      input: script.replace('/var/lib/firedrill/lease', `${home}/lease`),
+      input: script.replace('/var/lib/firedrill\n', `${home}\n`),
       encoding: 'utf8',
     });
   const held = () => readFileSync(`${home}/lease`, 'utf8').trim().split(' ');
@@ -256,6 +258,19 @@ describe("the drill's lease", () => {
     lease('drop', 'drill-1');
     expect(held()[3]).toBe('0');
     expect(lease('take', 'drill-2', '30000').status).toBe(0);
+  });
+
+  test("waits for the deploys' lock, and is refused when a deploy holds on to it", async () => {
+    const holder = spawn('flock', [`${home}/lock`, 'sh', '-c', 'echo held; exec sleep 60']);
+    try {
+      await once(holder.stdout, 'data');
+      const refused = lease('take', 'drill-1', '30000');
+      expect([refused.status, refused.stderr]).toEqual([4, 'a deploy works on this node right now\n']);
+      expect(existsSync(`${home}/lease`)).toBe(false);
+    } finally {
+      holder.kill('SIGKILL');
+    }
+    await once(holder, 'exit');
   });
 
   test("keeps the deploys' generation", () => {

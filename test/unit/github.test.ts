@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type Github, githubApi } from '../../actions/core/github.ts';
+import { type Github, githubApi, isForbidden } from '../../actions/core/github.ts';
 import { Secret } from '../../actions/core/secret.ts';
 import { type GithubApiServer, startGithubApi } from '../lab/github-api/index.ts';
 
@@ -16,10 +16,13 @@ let server: GithubApiServer;
 let github: Github;
 /** How many of the next requests are answered with this status instead. */
 let failing = { left: 0, status: 502 };
+/** What GET of these paths (their end) answers instead. */
+let planted: Record<string, { status: number; body: unknown }> = {};
 
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'firedrill-github-'));
   failing = { left: 0, status: 502 };
+  planted = {};
   server = await startGithubApi({
     host: '127.0.0.1',
     port: 0,
@@ -27,7 +30,9 @@ beforeEach(async () => {
     repository,
     stateFile: join(folder, 'state.json'),
     log: () => {},
-    faults: () => {
+    faults: ({ method, path }) => {
+      const instead = Object.keys(planted).find((end) => method === 'GET' && path.endsWith(end));
+      if (instead !== undefined) return planted[instead];
       if (failing.left === 0) return undefined;
       failing.left -= 1;
       return { status: failing.status, body: { message: 'planted' } };
@@ -90,6 +95,19 @@ describe('the report', () => {
     expect(comments.at(-1)?.body).toBe(`${marker}\ntwo`);
   });
 
+  test.each([
+    ['somebody, for whom a bot asks', { status: 403, body: { message: 'not accessible by integration' } }, true],
+    ['somebody else', { status: 200, body: { login: 'robo', type: 'User' } }, true],
+    ['the owner of the token', { status: 200, body: { login: 'mallory', type: 'User' } }, false],
+  ])('is not a comment with its marker unless it is our own: of %s', async (_, user, created) => {
+    const number = server.seedMergedPullRequest({ sha: sha('a'), title: 'x' });
+    const { id } = await call('POST', `/issues/${number}/comments`, { body: `${marker}\nmine` });
+    const comment = { id, body: `${marker}\nmine`, html_url: 'x', user: { login: 'mallory', type: 'User' } };
+    planted = { '/user': user, [`/issues/${number}/comments`]: { status: 200, body: [comment] } };
+    expect((await github.commentOnPull(number, marker, `${marker}\none`)).created).toBe(created);
+    expect(server.state().issueComments[0]?.body).toBe(`${marker}\n${created ? 'mine' : 'one'}`);
+  });
+
   test('goes to the commit where there is no pull request', async () => {
     server.seedCommit({ sha: sha('b') });
     await github.commentOnCommit(sha('b'), marker, `${marker}\none`);
@@ -111,6 +129,9 @@ describe("GitHub's failure", () => {
     const error = await github.commentOnPull(1, marker, marker).catch((caught: unknown) => caught);
     expect(String(error)).toMatch(/comment on #1.*403.*planted.*pull-requests: write/);
     expect(String(error)).not.toContain(token);
+    expect(isForbidden(error)).toBe(true);
+    failing = { left: 100, status: 404 };
+    expect(isForbidden(await github.commentOnPull(1, marker, marker).catch((caught: unknown) => caught))).toBe(false);
   });
 
   test('to be named rightly is a mistake of the caller', () => {

@@ -53,6 +53,7 @@ function report(...runs: RunReport[]): DrillReport {
     startedAt: '2026-03-01T03:17:00.000Z',
     finishedAt: '2026-03-01T03:18:00.000Z',
     ok: scenarios.every((scenario) => scenario.ok),
+    notStarted: null,
     scenarios,
   };
 }
@@ -84,6 +85,13 @@ describe('the comment', () => {
     expect(text).toContain('- **redis-primary-1**: recovery took 6,100 ms, the budget is 5,000 ms; 3 acknowledged');
     expect(text).toContain('`npm run lab -- drill redis-primary-1`');
     expect(commentOf(report(green), context)).not.toContain('What is red');
+  });
+
+  test('says which commit was drilled, or that nobody knows', () => {
+    const text = commentOf(report(green), context);
+    expect(text).toContain(`Commit ${'a'.repeat(12)}, drilled 2026-03-01`);
+    expect(text).not.toContain('a'.repeat(13));
+    expect(commentOf({ ...report(green), commit: null }, context)).toContain('The deployed commit is unknown, drilled');
   });
 
   test('says how it was measured', () => {
@@ -132,6 +140,16 @@ test('a run that was not measured is red and has no figure', () => {
   const text = commentOf(report(broken), context);
   expect(text).toContain('| **RED** | redis-primary-0 | **not measured** | 5,000 ms | - |');
   expect(reasonsOf(report(broken))).toEqual(['redis-primary-0: no steady state']);
+});
+
+test('a drill that could not start is red, and says why instead of figures', () => {
+  const none: DrillReport = { ...report(), ok: false, notStarted: 'the lease of redis-1: run 7 has it\nto the end' };
+  const text = commentOf(none, context);
+  expect(text).toContain('<!-- firedrill:report environment=lab -->\n\n## Drill of lab FAILED: it could not start\n');
+  expect(text).toContain('the lease of redis-1: run 7 has it to the end\n');
+  expect(text).toContain('Nothing was measured');
+  expect(text).not.toMatch(/recovery p50|lab -- drill|in budget/);
+  expect(reasonsOf(none)).toEqual([`the drill could not start: ${none.notStarted}`]);
 });
 
 test('the gantt shows the slowest recovery, from phase to phase', () => {

@@ -39,7 +39,24 @@ describe('what a node tells', () => {
   });
 
   it('is refused when it ends early', () => {
-    expect(() => parseFacts('redis-1', fact('time', '1'))).toThrow('end early');
+    const cut = fact('content d1 /etc/redis/firedrill.conf', 'requirepass secret'.repeat(20)).slice(0, -30);
+    const error = (output: string) => {
+      try {
+        parseFacts('redis-1', output);
+      } catch (thrown) {
+        return String(thrown);
+      }
+    };
+    // Without a word of what the facts hold.
+    expect(error(`${fact('time', '1')}\n${fact('lease', 'x')}\n${cut}`)).toBe(
+      'Error: the facts of redis-1 end early, after: time, lease',
+    );
+    expect(error('')).toContain('after: nothing');
+  });
+
+  it('is not taken from a command that failed', () => {
+    const output = [fact('content d1 /x', 'cat: /x: No such file', 1), fact('end', '')].join('\n');
+    expect(parseFacts('redis-1', output).contents).toEqual({});
   });
 
   it('knows a primary’s replicas', () => {

@@ -1,7 +1,8 @@
 import { Secret } from '../../actions/core/secret.ts';
 import type { NodeFacts, RedisFacts } from '../../actions/rollout/facts.ts';
 import type { ManifestFile } from '../../actions/rollout/manifest.ts';
-import { buildReleases, type Release, type ReleaseSources } from '../../actions/rollout/release.ts';
+import { buildReleases, type ReleaseSources } from '../../actions/rollout/release.ts';
+import type { Release } from '../../actions/rollout/release-types.ts';
 import { loadRoles } from '../../actions/rollout/role.ts';
 import { labEnvironment } from './environment-fixture.ts';
 

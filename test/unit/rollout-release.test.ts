@@ -83,8 +83,10 @@ describe('the archive', () => {
     const bytes = gunzipSync(await bundle(releaseOf('redis-2'), new Map([['apply.sh', Buffer.from('x')]])));
     const names = execFileSync('tar', ['-tf', '-'], { input: bytes, encoding: 'utf8' }).trim().split('\n');
     expect(names).toEqual([
+      'files/etc/redis/firedrill-redis-fence.conf',
       'files/etc/redis/firedrill.conf',
       'files/etc/systemd/system/redis-server.service.d/firedrill.conf',
+      'files/usr/local/sbin/firedrill-redis-fence',
       'manifest',
       'node/apply.sh',
       'seeds/etc/redis/redis.conf',

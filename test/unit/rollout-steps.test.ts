@@ -129,6 +129,25 @@ describe('who is primary', () => {
     const down = new Map([['redis-3', { ...blank('redis-3'), running: { 'redis-server': 'abc' } }]]);
     expect(() => findPrimary(environment, down)).toThrow('redis-3 held data');
   });
+
+  it('is not what a minority of the deployed Sentinels says, be the others silent', () => {
+    const facts = serving();
+    const silence = (node: string) => facts.set(node, { ...(facts.get(node) ?? blank(node)), sentinel: undefined });
+    silence('sentinel-1');
+    expect(findPrimary(environment, facts).name).toBe('redis-2');
+    silence('sentinel-2');
+    expect(() => findPrimary(environment, facts)).toThrow('1 of 3 Sentinels answer and name 198.18.0.12');
+    silence('sentinel-3');
+    expect(() => findPrimary(environment, facts)).toThrow('0 of 3 Sentinels answer');
+  });
+
+  it('is the only Redis that is a primary while no Sentinel has been deployed', () => {
+    const facts = serving();
+    for (const node of ['sentinel-1', 'sentinel-2', 'sentinel-3']) facts.set(node, blank(node));
+    expect(findPrimary(environment, facts).name).toBe('redis-2');
+    facts.set('sentinel-3', { ...blank('sentinel-3'), sentinel: view('198.18.0.13') });
+    expect(findPrimary(environment, facts).name).toBe('redis-3');
+  });
 });
 
 describe('a healthy node', () => {

@@ -121,6 +121,11 @@ describe('recovery', () => {
     expect(recoveryOf(stalled(0, 0, 5000), 1000)).toEqual({ recoveryMs: 0, stalledMs: 2, firstWriteMs: null });
   });
 
+  test('has no first write when the others went on: one unknown write is no interruption of writes', () => {
+    const history = [...stalled(0, 0, 5000), write('x', 'x', 1000, 1030, unknown)];
+    expect(recoveryOf(history, 1000)).toMatchObject({ recoveryMs: 30, firstWriteMs: null });
+  });
+
   test('ends with the last request that failed', () => {
     const history = [...stalled(1000, 1400, 5000), write('x', 'x', 1100, 3100, refused)];
     expect(recoveryOf(history, 1000).recoveryMs).toBe(2100);

@@ -79,6 +79,7 @@ const redis = z
     minReplicasToWrite: z.int().min(0).default(1).describe('A primary that sees fewer replicas refuses writes'),
     minReplicasMaxLagS: count('Seconds without word after which a replica no longer counts').default(2),
     backlogMb: count('Replication backlog (MB); too small a one forces full copies').default(64),
+    fenceTimeoutMs: ms('How long a starting Redis waits for the Sentinels to say who is primary').default(1000),
     maxmemoryMb: z.int().min(0).default(0).describe('0: no limit'),
   })
   .prefault({});

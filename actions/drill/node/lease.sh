@@ -6,15 +6,24 @@ set -eu
 
 action=$1
 run=$2
-lease=/var/lib/firedrill/lease
+state=/var/lib/firedrill
+lease=$state/lease
+
+# The deploys' lock: between reading the lease and writing it nobody else writes. Who waits longer meets a deploy at work.
+exec 9> "$state/lock"
+if ! flock -w 3 9; then
+  echo 'a deploy works on this node right now' >&2
+  exit 4
+fi
+
 now=$(date +%s%3N)
 holder='' generation=0 since=$now expires=0 who=''
 # shellcheck disable=SC2034 # who is read for the message below
 read -r holder generation since expires who 2> /dev/null < "$lease" || true
 
 put() {
-  echo "$run $generation $since $1 drill" > "$lease.new"
-  mv -f "$lease.new" "$lease"
+  echo "$run $generation $since $1 drill" > "$lease.drill-new"
+  mv -f "$lease.drill-new" "$lease"
 }
 
 case $action in

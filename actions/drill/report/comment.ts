@@ -50,6 +50,8 @@ function fitting(parts: readonly string[], limit: number): string[] {
 }
 
 function essentials(report: DrillReport, context: CommentContext): string[] {
+  if (report.notStarted !== null)
+    return [`## Drill of ${report.environment} FAILED: it could not start`, noDrill(report)];
   const chart = gantt(report.scenarios);
   return [
     `## ${verdictLine(report)}`,
@@ -58,6 +60,11 @@ function essentials(report: DrillReport, context: CommentContext): string[] {
     measured(report, context),
     ...(chart === undefined ? [] : ['### The slowest recovery', chart]),
   ];
+}
+
+function noDrill(report: DrillReport): string {
+  const reason = plain(report.notStarted ?? '');
+  return `${reason}\n\n${commitOf(report)}, tried ${report.startedAt}. Nothing was measured: whether the fleet would recover is unknown.`;
 }
 
 function verdictLine({ environment, ok, scenarios }: DrillReport): string {
@@ -123,8 +130,7 @@ function measured(report: DrillReport, context: CommentContext): string {
   const runs = report.scenarios.flatMap((scenario) => scenario.runs);
   const known = runs.flatMap((run) => (run.detail === null ? [] : [run.detail]));
   const first = known[0];
-  const commit = report.commit === null ? 'an unknown commit' : report.commit;
-  const when = `Commit ${commit}, drilled ${report.startedAt} to ${report.finishedAt}`;
+  const when = `${commitOf(report)}, drilled ${report.startedAt} to ${report.finishedAt}`;
   if (first === undefined) return `${when}. Nothing was measured.`;
   const late = Math.max(...known.map((detail) => detail.probe.lagMaxMs));
   const p99 = Math.max(...known.map((detail) => detail.probe.lagP99Ms));
@@ -135,6 +141,10 @@ function measured(report: DrillReport, context: CommentContext): string {
     `The probe itself was at most ${late} ms late (p99 ${p99} ms); the moment of the fault is known to ${unsure} ms.`,
     ...(late > trustedLagMs ? [`**More than ${trustedLagMs} ms late: do not trust the times.**`] : []),
   ].join(' ');
+}
+
+function commitOf({ commit }: DrillReport): string {
+  return commit === null ? 'The deployed commit is unknown' : `Commit ${commit.slice(0, 12)}`;
 }
 
 function details(report: DrillReport): string[] {
@@ -174,8 +184,10 @@ function phaseTable(run: RunReport): string[] {
 
 function footer(report: DrillReport, { runUrl }: CommentContext): string[] {
   const names = report.scenarios.map((scenario) => scenario.name).join(' ');
-  const where = runUrl === undefined ? '' : ` [The run](${runUrl}).`;
-  return [`The same drill in the lab: \`npm run lab -- drill ${names}\`.${where}`];
+  const again = names === '' ? [] : [`The same drill in the lab: \`npm run lab -- drill ${names}\`.`];
+  const where = runUrl === undefined ? [] : [`[The run](${runUrl}).`];
+  const line = [...again, ...where].join(' ');
+  return line === '' ? [] : [line];
 }
 
 function leftOut({ runUrl }: CommentContext): string {

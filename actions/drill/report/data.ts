@@ -10,6 +10,8 @@ export interface DrillReport {
   readonly startedAt: string;
   readonly finishedAt: string;
   readonly ok: boolean;
+  /** Why there was no drill at all, so that `scenarios` is empty; null when there was one. */
+  readonly notStarted: string | null;
   readonly scenarios: readonly ScenarioReport[];
 }
 
@@ -109,6 +111,7 @@ export function percentiles(values: readonly number[]): Percentiles {
 
 /** Why the drill is red, a line for each scenario that is. */
 export function reasonsOf(report: DrillReport): string[] {
+  if (report.notStarted !== null) return [`the drill could not start: ${report.notStarted}`];
   return report.scenarios.flatMap((scenario) =>
     scenario.runs.filter((run) => !run.ok).map((run) => `${scenario.name}: ${run.reason ?? 'not measured'}`),
   );

@@ -1,6 +1,6 @@
-/** `1,432 ms`; a dash for what was not measured. */
+/** `1,432 ms`, whole ones; a dash for what was not measured. */
 export function ms(value: number | null): string {
-  return value === null ? '-' : `${value.toLocaleString('en-US')} ms`;
+  return value === null ? '-' : `${count(Math.round(value))} ms`;
 }
 
 export function count(value: number): string {

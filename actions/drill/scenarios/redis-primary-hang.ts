@@ -1,3 +1,4 @@
+import { unitOf } from '../fleet.ts';
 import type { Scenario } from './scenario.ts';
 
 /** A stuck disk or a swapping machine. Nobody is told; only silence shows it. */
@@ -5,7 +6,7 @@ export const redisPrimaryHang: Scenario = {
   name: 'redis-primary-hang',
   breaks: 'SIGSTOP of the primary Redis: its connections stay open and nothing answers',
   target: (state) => state.primary,
-  inject: { script: 'unit.sh', args: ['hang', 'redis-server'] },
-  undo: { script: 'unit.sh', args: ['heal', 'redis-server'] },
+  inject: { script: 'unit.sh', args: ['hang', unitOf.redis] },
+  undo: { script: 'unit.sh', args: ['heal', unitOf.redis] },
   failover: 'expected',
 };

@@ -1,3 +1,4 @@
+import { unitOf } from '../fleet.ts';
 import type { Scenario } from './scenario.ts';
 
 /** The others keep the majority, so no client may notice and nothing may be promoted. */
@@ -5,7 +6,7 @@ export const sentinelKill: Scenario = {
   name: 'sentinel-kill',
   breaks: 'kill -9 of one Sentinel, which stays down',
   target: (state) => state.nodes.sentinel.at(-1) ?? '',
-  inject: { script: 'unit.sh', args: ['kill', 'redis-sentinel'] },
-  undo: { script: 'unit.sh', args: ['heal', 'redis-sentinel'] },
+  inject: { script: 'unit.sh', args: ['kill', unitOf.sentinel] },
+  undo: { script: 'unit.sh', args: ['heal', unitOf.sentinel] },
   failover: 'forbidden',
 };

@@ -1,5 +1,6 @@
 import { lagOf, type ProbeLag, type Request, trustedLagMs } from '../probe/history.ts';
 import type { ReadBack } from '../read-back.ts';
+import { ms, plural } from '../report/text.ts';
 import type { Scenario } from '../scenarios/index.ts';
 import type { Phases } from '../timeline.ts';
 import { lostWrites, staleReads } from './ledger.ts';
@@ -73,12 +74,4 @@ export function judge(scenario: Pick<Scenario, 'failover'>, budgetMs: number, re
 
 function said(applies: boolean, reason: string): string | undefined {
   return applies ? reason : undefined;
-}
-
-function ms(value: number): string {
-  return `${Math.round(value).toLocaleString('en-US')} ms`;
-}
-
-function plural(count: number, noun: string): string {
-  return count === 1 ? `1 ${noun}` : `${count.toLocaleString('en-US')} ${noun}s`;
 }

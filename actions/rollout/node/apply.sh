@@ -30,6 +30,9 @@ if ! flock -w 3 9; then
   exit 1
 fi
 
+# A command that was killed while it upgraded packages left it there; whoever did so would hold the lock.
+if is_policy_ours; then rm -f "$policy"; fi
+
 # The five newest releases are kept; what is current or what a unit still runs with is always among them.
 prune() {
   keep=$(

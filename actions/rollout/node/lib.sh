@@ -3,7 +3,13 @@
 
 # shellcheck disable=SC2034 # used by the scripts that read this file
 state=/var/lib/firedrill
+# Keeps maintainer scripts from restarting what we restart in our own time; see upgrade_packages.
+policy=/usr/sbin/policy-rc.d
+# shellcheck disable=SC2034
+policy_mark='# Firedrill: only while it upgrades packages'
 tab=$(printf '\t')
+
+is_policy_ours() { grep -qsxF "$policy_mark" "$policy"; }
 
 now_ms() { date +%s%3N; }
 

@@ -25,6 +25,13 @@ wanted_packages() {
   done
 }
 
+# Of those, what is not there in any version.
+missing_packages() {
+  wanted_packages | while read -r each; do
+    [ -n "$(installed_version "${each%%=*}")" ] || echo "$each"
+  done
+}
+
 apt() {
   DEBIAN_FRONTEND=noninteractive apt-get -y -q -o DPkg::Lock::Timeout=120 -o Dpkg::Options::=--force-confold \
     -o Dpkg::Options::=--force-confdef -o APT::Update::Error-Mode=any "$@"
@@ -41,15 +48,16 @@ mask_new_units() {
   done
 }
 
-install_packages() {
-  missing=$(wanted_packages)
-  [ -n "$missing" ] || return 0
-  if printf '%s\n' "$missing" | grep -q '=$'; then
+# find_builds LIST: sets `builds` to what LIST prints, with the archive's lists read anew where it has no build for one. Fails, and says
+# which, when there is still none.
+find_builds() {
+  builds=$("$1")
+  if printf '%s\n' "$builds" | grep -q '=$'; then
     # The archive's lists may be missing or old.
     apt update >/dev/null || apt update
-    missing=$(wanted_packages)
+    builds=$("$1")
   fi
-  for each in $missing; do
+  for each in $builds; do
     case $each in
       *=)
         name=${each%=}
@@ -58,12 +66,65 @@ install_packages() {
         ;;
     esac
   done
-  # shellcheck disable=SC2086 # a list of words
-  if ! log=$(apt install --no-install-recommends $missing 2>&1); then
+}
+
+# apt_install WORD...: what apt says is told only when it fails.
+apt_install() {
+  if ! log=$(apt install --no-install-recommends "$@" 2>&1); then
     printf '%s\n' "$log"
     return 1
   fi
-  printf '%s\n' "$missing"
+}
+
+# Everything in the wanted version. What is there in another one is upgraded.
+install_packages() {
+  find_builds wanted_packages
+  [ -n "$builds" ] || return 0
+  # shellcheck disable=SC2086 # a list of words
+  apt_install $builds
+  printf '%s\n' "$builds"
+}
+
+# Only what is not there: a node that serves, and all others with it at the same time, must not have anything replaced under it.
+install_missing() {
+  find_builds missing_packages
+  [ -n "$builds" ] || return 0
+  # shellcheck disable=SC2086 # a list of words
+  if ! plan=$(apt install --simulate --no-upgrade --no-install-recommends $builds 2>&1); then
+    printf '%s\n' "$plan"
+    return 1
+  fi
+  # `Inst NAME [OLD] (NEW ...)` is an upgrade; a new package has no [OLD].
+  touched=$(printf '%s\n' "$plan" | sed -n -e 's/^Inst \([^ ]*\) \[\([^]]*\)\] (\([^ ]*\).*/\1 \2 becomes \3/p' -e 's/^Remv \([^ ]*\).*/\1 is removed/p')
+  if [ -n "$touched" ]; then
+    echo "installing $(printf '%s' "$builds" | tr '\n' ' ') would change packages that this node serves with, so nothing was installed: $(printf '%s' "$touched" | tr '\n' ',' | sed 's/,/, /g'). Bring these to the wanted versions on the node by hand, one node at a time"
+    return 1
+  fi
+  # shellcheck disable=SC2086 # a list of words
+  apt_install --no-upgrade --no-remove $builds
+  printf '%s\n' "$builds"
+}
+
+refuse_foreign_policy() {
+  if { [ -e "$policy" ] || [ -L "$policy" ]; } && ! is_policy_ours; then
+    echo "$policy is there and is not ours; packages can't be upgraded without it being replaced. Remove it, then run again"
+    return 1
+  fi
+}
+
+# Another version of a package: its maintainer scripts must not restart what we restart in our own time.
+upgrade_packages() {
+  refuse_foreign_policy
+  printf '#!/bin/sh\n%s\nexit 101\n' "$policy_mark" >"$policy.firedrill-new"
+  chmod 755 "$policy.firedrill-new"
+  mv -f "$policy.firedrill-new" "$policy"
+  trap 'rm -f "$policy"' EXIT
+  install_packages
+}
+
+# NAME VERSION of every package of the release that is there.
+package_versions() {
+  manifest package | while IFS=$tab read -r _ name _; do echo "$name $(installed_version "$name")"; done
 }
 
 make_users() {

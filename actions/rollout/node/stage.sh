@@ -13,15 +13,18 @@ incoming=$1 digest=$2
 release=$incoming
 
 # A package that is there in another version runs what the node serves with: that is the switch's to change, not ours.
-missing_packages() {
-  manifest package | while IFS=$tab read -r _ name _; do
-    [ -n "$(installed_version "$name")" ] || echo "$name"
-  done
-}
-
-install_missing() {
-  mask_new_units
-  install_packages
+bring_packages() {
+  if [ ! -d "$state/current/" ]; then
+    mask_new_units
+    install_packages
+    return
+  fi
+  # The switch would find it when it is too late to leave the node as it is.
+  [ "$(wanted_packages)" = "$(missing_packages)" ] || refuse_foreign_policy
+  if [ -n "$(missing_packages)" ]; then
+    mask_new_units
+    install_missing
+  fi
 }
 
 # With the owners and modes that the files will have, under the folder `files`, and the manifest beside it.
@@ -40,7 +43,7 @@ stage() {
   touch "$state/releases/$digest"
 }
 
-if [ ! -d "$state/current/" ] || [ -n "$(missing_packages)" ]; then timed install install_missing; fi
+if [ ! -d "$state/current/" ] || [ -n "$(wanted_packages)" ]; then timed install bring_packages; fi
 timed users make_users
 timed stage stage
 begun=$(now_ms)

@@ -55,19 +55,19 @@ point_current() { # DIGEST
   mv -T "$state/current.new" "$state/current"
 }
 
-# Another version of a package: its maintainer scripts must not restart what we restart in our own time.
-upgrade_packages() {
-  printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
-  chmod 755 /usr/sbin/policy-rc.d
-  trap 'rm -f /usr/sbin/policy-rc.d' EXIT
-  install_packages
-}
-
 place() {
   [ -z "$(wanted_packages)" ] || upgrade_packages
   place_files
   place_seeds
   point_current "$digest"
+}
+
+# Packages are not downgraded: what an upgrade has replaced is said instead. `versions` is how they were.
+packages_that_stay() {
+  # The release that we went forward to knows the packages.
+  release=$leaving package_versions | while read -r name version; do
+    printf '%s\n' "$versions" | grep -qxF "$name $version" || printf ' %s %s' "$name" "$version"
+  done | sed 's/^/; packages stay:/'
 }
 
 # What the node had, back again. Nothing to go back to on a new node: its units are stopped rather than left half made.
@@ -88,7 +88,7 @@ go_back() {
     case ${each#*=} in reload) how=reload ;; *) how=restart ;; esac
     if act "$unit" "$how"; then note_running "$unit" "$previous"; else echo "$unit does not $how with the earlier release either"; fi
   done
-  echo "back at release $previous"
+  echo "back at release $previous$(packages_that_stay)"
 }
 
 apply() {
@@ -108,6 +108,7 @@ previous=
 if [ -d "$state/current/" ]; then previous=$(basename "$(readlink "$state/current")"); fi
 leaving=$state/releases/$previous
 [ -n "$previous" ] || leaving=/nonexistent
+versions=$(package_versions)
 
 set +e
 (

@@ -15,15 +15,17 @@ config_set_command() { # OLD NEW
     END { if (line != "") print "CONFIG SET" line }' "$1" "$2"
 }
 
-# Lines `OK` are dropped: what is left is a refusal.
+# Anything but OK is a refusal, silence and a lost connection too.
 live_redis() {
   new=/etc/redis/firedrill.conf
   old=$state/releases/$(cat "$state/running/redis-server")/files$new
+  changes=$(config_set_command "$old" "$new") || return 1
+  [ -n "$changes" ] || return 0
   # The password that Redis runs with is the old one.
-  refused=$(config_set_command "$old" "$new" |
-    REDISCLI_AUTH=$(config_value "$old" requirepass) timeout 5 redis-cli -p "$(config_value "$old" port)" | grep -vx OK || true)
-  [ -z "$refused" ] || {
-    echo "$refused"
+  answer=$(printf '%s\n' "$changes" |
+    REDISCLI_AUTH=$(config_value "$old" requirepass) timeout 5 redis-cli -p "$(config_value "$old" port)" 2>&1) || true
+  [ "$answer" = OK ] || {
+    echo "CONFIG SET: ${answer:-no answer in 5 s}"
     return 1
   }
 }

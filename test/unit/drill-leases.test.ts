@@ -1,0 +1,59 @@
+import { describe, expect, test } from 'vitest';
+import { sleep } from '../../actions/core/deadline.ts';
+import { plainLog } from '../../actions/core/log.ts';
+import type { Fleet, FleetNode } from '../../actions/drill/fleet.ts';
+import { holdLeases, leaseTimes } from '../../actions/drill/leases.ts';
+import { labEnvironment } from './environment-fixture.ts';
+
+const log = plainLog(() => {});
+const ok = { code: 0, stdout: '', stderr: '' };
+
+/** Two nodes whose lease.sh takes `slowMs`; what it was asked is in `done` when it is done. */
+function fleetOf(leaseMs: number, slowMs: number, refuses?: string): { fleet: Fleet; done: string[] } {
+  const done: string[] = [];
+  const base = labEnvironment();
+  const healAfterMs = -60_000; // no fault to outlive: the lease is as short as leaseMs
+  const environment = { ...base, rollout: { ...base.rollout, leaseMs }, drill: { ...base.drill, healAfterMs } };
+  const node = (name: string): FleetNode => {
+    const exec = async (command: string) => {
+      const action = /drill\/lease\.sh (take|drop)/.exec(command)?.[1];
+      if (action === undefined) return ok;
+      if (action === 'take') await sleep(slowMs);
+      if (name === refuses && action === 'take') return { ...ok, code: 4, stderr: 'run 7 has it' };
+      done.push(`${name} ${action}`);
+      return ok;
+    };
+    return { name, ssh: { node: name, exec } } as unknown as FleetNode;
+  };
+  return { fleet: { environment, nodes: [node('a'), node('b')] } as unknown as Fleet, done };
+}
+
+describe("a drill's leases", () => {
+  test('outlive the fault of a drill that died just before it would have renewed them', () => {
+    const { rollout, drill } = labEnvironment();
+    const { forMs, renewMs } = leaseTimes(labEnvironment());
+    expect(forMs - renewMs).toBeGreaterThanOrEqual(drill.healAfterMs + 10_000);
+    expect(renewMs).toBeLessThan(rollout.leaseMs);
+  });
+
+  test('are given back after a renewal that is under way, never before it', async () => {
+    const { fleet, done } = fleetOf(30, 40);
+    const leases = await holdLeases(fleet, log);
+    await sleep(70); // the renewals begun 10 ms after the first taking last 40 ms each
+    await leases.release();
+    const count = done.length;
+    await sleep(100);
+    expect(done).toHaveLength(count);
+    for (const name of ['a', 'b']) {
+      const own = done.filter((line) => line.startsWith(name));
+      expect(own.filter((line) => line.endsWith('take')).length).toBeGreaterThan(1);
+      expect(own.at(-1)).toBe(`${name} drop`);
+    }
+  });
+
+  test('are given back on every node when one stays with another run', async () => {
+    const { fleet, done } = fleetOf(30, 5, 'b');
+    await expect(holdLeases(fleet, log)).rejects.toMatchObject({ code: 'lease', facts: { node: 'b' } });
+    expect(done.filter((line) => line.startsWith('a')).at(-1)).toBe('a drop');
+  });
+});

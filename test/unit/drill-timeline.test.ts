@@ -1,0 +1,65 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import type { Redis } from 'ioredis';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { openRedis, unlessClosed } from '../../actions/core/redis.ts';
+import { Secret } from '../../actions/core/secret.ts';
+import { pollRole } from '../../actions/drill/timeline.ts';
+
+const commandTimeoutMs = 5000;
+const asPrimary = '*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n';
+
+let server: Server;
+let client: Redis;
+/** What a ROLE on the first, the second ... connection gets; nothing: it is closed instead. */
+let roles: (string | undefined)[];
+
+/** Enough of a Redis: every command is answered by OK, but ROLE. */
+function serve(socket: Socket): void {
+  const role = roles.shift();
+  socket.on('error', () => {});
+  socket.on('data', (chunk) => {
+    for (const [, word = ''] of chunk.toString().matchAll(/\*\d+\r\n\$\d+\r\n([a-z]+)/gi)) {
+      if (word.toLowerCase() !== 'role') socket.write('+OK\r\n');
+      else if (role === undefined) socket.end();
+      else socket.write(role);
+    }
+  });
+}
+
+beforeEach(async () => {
+  server = createServer(serve).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const forward = async () => {
+    const socket = connect(port, '127.0.0.1');
+    await once(socket, 'connect');
+    return socket;
+  };
+  const ssh = { node: 'redis-2', forward };
+  client = openRedis({ ssh, host: '127.0.0.1', port, password: new Secret('p'), commandTimeoutMs });
+});
+afterEach(() => {
+  client.disconnect();
+  server.close();
+});
+
+describe('a question whose connection closes', () => {
+  test('is rejected at once, and does not wait for its time-out', async () => {
+    roles = [undefined];
+    const begun = performance.now();
+    await expect(unlessClosed(client, (each) => each.role())).rejects.toThrow('connection closed');
+    expect(performance.now() - begun).toBeLessThan(commandTimeoutMs / 5);
+    expect(client.listenerCount('close')).toBe(0);
+  });
+
+  test('does not hold up the news of the promotion that closed it', async () => {
+    roles = [undefined, asPrimary];
+    const begun = performance.now();
+    let seenMs: number | undefined;
+    await pollRole(client, AbortSignal.timeout(10_000), () => {
+      seenMs = performance.now() - begun;
+    });
+    expect(seenMs).toBeLessThan(commandTimeoutMs / 5);
+  });
+});
