@@ -4,6 +4,8 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     root: new URL('..', import.meta.url).pathname,
+    // Most of what the tests do is wait: more workers than processors. The fleet's run one at a time all the same.
+    maxWorkers: 4,
     reporters: ['default', new URL('./tally-reporter.ts', import.meta.url).pathname],
     projects: [
       { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 10_000 } },
