@@ -71,7 +71,7 @@ async function takeWhenFree(
   signal: AbortSignal,
 ): Promise<void> {
   try {
-    await until(take, { timeoutMs: forMs + 5000, intervalMs: 1000, what: `the lease of ${node.name}`, signal });
+    await until(take, { timeoutMs: forMs + 2000, intervalMs: 500, what: `the lease of ${node.name}`, signal });
   } catch (error) {
     throw new FiredrillError({
       code: 'lease',
