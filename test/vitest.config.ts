@@ -8,7 +8,8 @@ export default defineConfig({
     maxWorkers: 4,
     reporters: ['default', new URL('./tally-reporter.ts', import.meta.url).pathname],
     projects: [
-      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 10_000 } },
+      // The unit tests keep nothing global, so that a worker loads each module once.
+      { test: { name: 'unit', isolate: false, include: ['test/unit/**/*.test.ts'], testTimeout: 10_000 } },
       { test: { name: 'contract', include: ['test/contract/**/*.test.ts'], testTimeout: 120_000 } },
       { test: { name: 'c', include: ['test/c/**/*.test.ts'], testTimeout: 600_000, hookTimeout: 600_000 } },
       {
