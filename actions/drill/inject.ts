@@ -6,6 +6,8 @@ import type { Scenario } from './scenarios/index.ts';
 
 /** When the fault took effect, on the controller's monotonic clock, and how well that is known. */
 export interface Injection {
+  /** When the node was told: nothing that failed earlier is the fault's. */
+  readonly toldAt: number;
   readonly faultAt: number;
   /** Half a round trip to the node, plus what the fault took to be carried out there (ms). */
   readonly uncertaintyMs: number;
@@ -23,6 +25,7 @@ export async function arm(fleet: Fleet, node: FleetNode, scenario: Scenario): Pr
 /** Breaks it. The node says "now" right before, and half a round trip later we hear it. */
 export async function inject(node: FleetNode, scenario: Scenario): Promise<Injection> {
   const roundTripMs = await roundTrip(node);
+  const toldAt = nowMs();
   let heardAt: number | undefined;
   const { script, args } = scenario.inject;
   const printed = await runScript(node, script, args, {
@@ -33,7 +36,11 @@ export async function inject(node: FleetNode, scenario: Scenario): Promise<Injec
   });
   if (heardAt === undefined)
     throw new FiredrillError({ code: 'bug', node: node.name, what: `${script} did not say when: ${printed}` });
-  return { faultAt: heardAt - roundTripMs / 2, uncertaintyMs: roundTripMs / 2 + carriedOutMs(printed) };
+  return {
+    toldAt,
+    faultAt: Math.max(toldAt, heardAt - roundTripMs / 2),
+    uncertaintyMs: roundTripMs / 2 + carriedOutMs(printed),
+  };
 }
 
 /** Undoes the fault now and takes the node's promise back. Safe to repeat. */

@@ -112,7 +112,7 @@ async function measure({ fleet, log, signal }: RunContext, scenario: Scenario, o
 
   const phases = named(fleet, phasesOf(observations, injection.faultAt, primary.address));
   const budgetMs = drill.budgetsMs[scenario.name] ?? drill.budgetMs;
-  const recording = { faultAt: injection.faultAt, healAt, history, phases, final };
+  const recording = { toldAt: injection.toldAt, faultAt: injection.faultAt, healAt, history, phases, final };
   return { scenario, target: node.name, injection, phases, verdict: judge(scenario, budgetMs, recording) };
 }
 

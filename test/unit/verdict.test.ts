@@ -178,7 +178,7 @@ const failedOver: Phases = { ...noFailover, detectedMs: 1005, promotedMs: 1300, 
 function recording(history: Request[], rest: Partial<Recording> = {}): Recording {
   const whole = new Map(history.map((each) => [each.key, each.value]));
   const final = { throughBalancer: whole, atPrimary: whole };
-  const base = { faultAt: 1000, healAt: 9000, phases: failedOver, final };
+  const base = { toldAt: 950, faultAt: 1000, healAt: 9000, phases: failedOver, final };
   return { ...base, history, ...rest };
 }
 
@@ -227,6 +227,16 @@ describe('the verdict', () => {
     expect(without.reasons).toEqual(['no failover happened, but one was expected']);
     const unwanted = judge({ failover: 'forbidden' }, 2000, recording(history));
     expect(unwanted.reasons).toEqual(['a failover happened that nothing called for']);
+  });
+
+  test('takes a failure between the order to break and the estimated fault for the fault’s', () => {
+    const history = stalled(1000, 2400, 5000).map((each, index) =>
+      index === 98 ? { ...each, outcome: 'failed' as const, endedAt: 990 } : each,
+    );
+    expect(judge(failoverExpected, 2000, recording(history)).reasons).toEqual([]);
+    expect(judge(failoverExpected, 2000, recording(history, { toldAt: 995 })).reasons[0]).toContain(
+      '(the last 5 ms before)',
+    );
   });
 
   test('tells failures before the fault and while healing from the recovery', () => {

@@ -8,6 +8,8 @@ import { type Recovery, recoveryOf } from './recovery.ts';
 
 /** All that was recorded of one run of a scenario; times on the controller's monotonic clock (ms). */
 export interface Recording {
+  /** When the node was told to break; `faultAt` is an estimate, and a failure between the two may be the fault's. */
+  readonly toldAt: number;
   readonly faultAt: number;
   /** When healing began: what fails after that is healing's doing. */
   readonly healAt: number;
@@ -31,14 +33,14 @@ export interface Verdict extends Recovery {
 
 /** Judges one run. Pure. */
 export function judge(scenario: Pick<Scenario, 'failover'>, budgetMs: number, recording: Recording): Verdict {
-  const { history, faultAt, healAt, phases, final } = recording;
+  const { history, toldAt, faultAt, healAt, phases, final } = recording;
   const recovery = recoveryOf(history, faultAt, healAt);
   const failed = history.filter((request) => request.outcome !== 'ok');
   const views = 'unread' in final ? [] : [final.throughBalancer, final.atPrimary];
   const lost = new Set(views.flatMap((view) => lostWrites(history, view).map((anomaly) => anomaly.request.id)));
   const stale = staleReads(history);
   const lag = lagOf(history.filter((request) => request.intendedAt < healAt));
-  const before = failed.filter((request) => request.endedAt < faultAt).length;
+  const before = failed.filter((request) => request.endedAt < toldAt);
   const whileHealing = failed.filter((request) => request.intendedAt >= healAt).length;
   const switched = phases.announcedMs !== null || phases.promotedMs !== null;
 
@@ -49,7 +51,10 @@ export function judge(scenario: Pick<Scenario, 'failover'>, budgetMs: number, re
     said(stale.length > 0, `${plural(stale.length, 'read')} did not show what had been acknowledged before`),
     said(scenario.failover === 'expected' && !switched, 'no failover happened, but one was expected'),
     said(scenario.failover === 'forbidden' && switched, 'a failover happened that nothing called for'),
-    said(before > 0, `${plural(before, 'request')} failed before the fault, so the figures are not the fault's alone`),
+    said(
+      before.length > 0,
+      `${plural(before.length, 'request')} failed before the fault (the last ${ms(toldAt - Math.max(...before.map((each) => each.endedAt)))} before), so the figures are not the fault's alone`,
+    ),
     said(whileHealing > 0, `${plural(whileHealing, 'request')} failed while the fault was being undone`),
     said(
       lag.p99Ms > trustedLagMs || lag.maxMs > budgetMs / 2,
