@@ -22,6 +22,11 @@ export const actionsLog: Log = {
   group: (title, work) => actions.group(title, work),
 };
 
+/** Adds to the job's summary; outside of a job there is none, and nothing happens. */
+export async function writeJobSummary(markdown: string): Promise<void> {
+  if (process.env.GITHUB_STEP_SUMMARY) await actions.summary.addRaw(markdown).write();
+}
+
 /** A log that hands each line to `write`, for tests and the lab's own commands. */
 export function plainLog(write: (line: string) => void): Log {
   return {

@@ -2,7 +2,7 @@ import * as actions from '@actions/core';
 import { annotate } from '../core/environment/load.ts';
 import { messageOf } from '../core/errors.ts';
 import { linodeApi } from '../core/linode/api.ts';
-import { actionsLog } from '../core/log.ts';
+import { actionsLog, writeJobSummary } from '../core/log.ts';
 import { connectSsh } from '../core/ssh.ts';
 import { readInputs } from './inputs.ts';
 import { run } from './run.ts';
@@ -18,10 +18,7 @@ try {
       connect: connectSsh,
       log: actionsLog,
       mask: (value) => actions.setSecret(value),
-      summary: async (markdown) => {
-        // Outside of a job there is no summary to write to.
-        if (process.env.GITHUB_STEP_SUMMARY) await actions.summary.addRaw(markdown).write();
-      },
+      summary: writeJobSummary,
       root: '',
       who: process.env.GITHUB_RUN_ID === undefined ? 'somebody' : `run-${process.env.GITHUB_RUN_ID}`,
       signal: cancelled.signal,

@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 import type { Environment } from '../core/environment/schema.ts';
 import { FiredrillError } from '../core/errors.ts';
-import { openRedis } from '../core/redis.ts';
+import { openRedis, unlessClosed } from '../core/redis.ts';
 import type { NodeFacts } from './facts.ts';
 import type { Fleet, Member } from './fleet.ts';
 import { type Caller, type Handover, type HandoverNode, handOver } from './handover.ts';
@@ -22,7 +22,8 @@ export async function handOverFrom(
   const open = (member: Member, port: number, password: FleetSecrets['redis']): Caller => {
     const client = openRedis({ ssh: member.ssh, host: member.node.address, port, password, commandTimeoutMs });
     opened.push(client);
-    return caller(client);
+    // The promotion closes the very connection that is asked whether it has happened.
+    return { call: (command, ...words) => unlessClosed(client, (each) => each.call(command, ...words)) };
   };
   const redisOf = (member: Member): HandoverNode => ({
     name: member.node.name,
@@ -59,22 +60,4 @@ export async function handOverFrom(
   } finally {
     for (const client of opened) client.disconnect();
   }
-}
-
-/**
- * A command fails as soon as its connection closes. ioredis, told not to send it again, would let it wait for its time-out; and the
- * promotion closes the very connection that is asked whether it has happened.
- */
-function caller(client: Redis): Caller {
-  return {
-    call: (command, ...words) =>
-      new Promise((resolve, reject) => {
-        const closed = () => reject(new Error('the connection closed'));
-        client.once('close', closed);
-        client
-          .call(command, ...words)
-          .then(resolve, reject)
-          .finally(() => client.off('close', closed));
-      }),
-  };
 }
