@@ -1,8 +1,6 @@
 #include "buf.h"
 
-#include <stdarg.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,20 +21,6 @@ bool buf_add(struct buf *b, const void *data, size_t len) {
   if (!buf_reserve(b, len)) return false;
   memcpy(b->data + b->len, data, len);
   b->len += len;
-  return true;
-}
-
-bool buf_printf(struct buf *b, const char *format, ...) {
-  va_list ap;
-  va_start(ap, format);
-  int need = vsnprintf(NULL, 0, format, ap);
-  va_end(ap);
-  if (need < 0 || !buf_reserve(b, (size_t)need + 1)) return false;
-  va_start(ap, format);
-  int wrote = vsnprintf(b->data + b->len, (size_t)need + 1, format, ap);
-  va_end(ap);
-  if (wrote != need) return false;
-  b->len += (size_t)need;
   return true;
 }
 

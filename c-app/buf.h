@@ -17,8 +17,6 @@ struct buf {
 /* Makes room for `more` bytes after `len`. */
 bool buf_reserve(struct buf *b, size_t more);
 bool buf_add(struct buf *b, const void *data, size_t len);
-/* Formatted text, without a terminating NUL. */
-bool buf_printf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void buf_free(struct buf *b);
 
 #endif

@@ -1,64 +1,73 @@
 #include "config.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define FILE_MAX 65536
 #define LINE_MAX_BYTES 2048
 
-enum kind { NUMBER, TEXT, SECRET, IP, SENTINELS, DURABILITY };
+enum kind { NUMBER, TEXT, IP, SENTINELS, DURABILITY };
 
 struct key {
   const char *name;
   enum kind kind;
   size_t offset;
-  unsigned min, max; /* of a NUMBER */
+  unsigned min, max, initial; /* of a NUMBER */
 };
 
 #define FIELD(f) offsetof(struct config, f)
 
 static const struct key keys[] = {
-    {"listen", IP, FIELD(listen), 0, 0},
-    {"port", NUMBER, FIELD(port), 0, 65535},
-    {"sentinels", SENTINELS, FIELD(sentinels), 0, 0},
-    {"master-name", TEXT, FIELD(master_name), 0, 0},
-    {"sentinel-password", SECRET, FIELD(sentinel_password), 0, 0},
-    {"redis-user", TEXT, FIELD(redis_user), 0, 0},
-    {"redis-password", SECRET, FIELD(redis_password), 0, 0},
-    {"session-ttl-s", NUMBER, FIELD(session_ttl_s), 1, 31536000},
-    {"durability", DURABILITY, FIELD(durability), 0, 0},
-    {"replicas-required", NUMBER, FIELD(replicas_required), 1, 16},
-    {"wait-ms", NUMBER, FIELD(wait_ms), 1, 60000},
-    {"hold-ms", NUMBER, FIELD(hold_ms), 0, 60000},
-    {"hold-max", NUMBER, FIELD(hold_max), 1, 1000000},
-    {"redis-timeout-ms", NUMBER, FIELD(redis_timeout_ms), 10, 60000},
-    {"redis-ping-ms", NUMBER, FIELD(redis_ping_ms), 10, 60000},
-    {"redis-dead-ms", NUMBER, FIELD(redis_dead_ms), 20, 120000},
-    {"client-timeout-ms", NUMBER, FIELD(client_timeout_ms), 10, 600000},
-    {"body-max", NUMBER, FIELD(body_max), 1, 16777216},
-    {"drain-ms", NUMBER, FIELD(drain_ms), 0, 600000},
+    {"listen", IP, FIELD(listen), 0, 0, 0},
+    {"port", NUMBER, FIELD(port), 0, 65535, 8080},
+    {"sentinels", SENTINELS, FIELD(sentinels), 0, 0, 0},
+    {"master-name", TEXT, FIELD(master_name), 0, 0, 0},
+    {"sentinel-password", TEXT, FIELD(sentinel_password), 0, 0, 0},
+    {"redis-user", TEXT, FIELD(redis_user), 0, 0, 0},
+    {"redis-password", TEXT, FIELD(redis_password), 0, 0, 0},
+    {"tls-ca", TEXT, FIELD(tls_ca), 0, 0, 0},
+    {"tls-cert", TEXT, FIELD(tls_cert), 0, 0, 0},
+    {"tls-key", TEXT, FIELD(tls_key), 0, 0, 0},
+    {"tls-name", TEXT, FIELD(tls_name), 0, 0, 0},
+    {"session-ttl-s", NUMBER, FIELD(session_ttl_s), 1, 31536000, 3600},
+    {"durability", DURABILITY, 0, 0, 0, 0},
+    {"replicas-required", NUMBER, FIELD(replicas_required), 1, 16, 1},
+    {"replica-priority", NUMBER, FIELD(replica_priority), 0, 1000, 100},
+    {"exclude-after-ms", NUMBER, FIELD(exclude_after_ms), 10, 60000, 300},
+    {"wait-ms", NUMBER, FIELD(wait_ms), 1, 60000, 100},
+    {"request-id-ttl-s", NUMBER, FIELD(request_id_ttl_s), 1, 86400, 60},
+    {"write-connections", NUMBER, FIELD(write_connections), 1, 16, 4},
+    {"hold-ms", NUMBER, FIELD(hold_ms), 0, 60000, 3000},
+    {"hold-max", NUMBER, FIELD(hold_max), 1, 1000000, 4096},
+    {"redis-timeout-ms", NUMBER, FIELD(redis_timeout_ms), 10, 60000, 1000},
+    {"redis-ping-ms", NUMBER, FIELD(redis_ping_ms), 10, 60000, 300},
+    {"redis-dead-ms", NUMBER, FIELD(redis_dead_ms), 20, 120000, 600},
+    {"client-timeout-ms", NUMBER, FIELD(client_timeout_ms), 10, 600000, 10000},
+    {"connections-max", NUMBER, FIELD(connections_max), 0, 1000000, 0},
+    {"body-max", NUMBER, FIELD(body_max), 1, 16777216, 65536},
+    {"drain-ms", NUMBER, FIELD(drain_ms), 0, 600000, 5000},
 };
 #define KEYS (sizeof keys / sizeof keys[0])
 
-static const struct config defaults = {
-    .listen = "0.0.0.0",
-    .port = 8080,
-    .master_name = "mymaster",
-    .session_ttl_s = 3600,
-    .durability = CONFIG_REPLICATED,
-    .replicas_required = 1,
-    .wait_ms = 1000,
-    .hold_ms = 3000,
-    .hold_max = 4096,
-    .redis_timeout_ms = 1000,
-    .redis_ping_ms = 300,
-    .redis_dead_ms = 600,
-    .client_timeout_ms = 10000,
-    .body_max = 65536,
-    .drain_ms = 5000,
+struct parser {
+  struct config *c;
+  const char *file;
+  char *error;
+  unsigned line;
+  unsigned seen[KEYS]; /* the line that set it */
 };
+
+/* Always false. */
+static bool __attribute__((format(printf, 2, 3))) wrong(const struct parser *p, const char *format, ...) {
+  va_list ap;
+  int n = snprintf(p->error, CONFIG_ERROR_MAX, "%.255s:%u: ", p->file, p->line);
+  va_start(ap, format);
+  vsnprintf(p->error + n, (size_t)(CONFIG_ERROR_MAX - n), format, ap);
+  va_end(ap);
+  return false;
+}
 
 static bool blank(char c) { return c == ' ' || c == '\t'; }
 
@@ -69,166 +78,120 @@ static char *trim(char *text) {
   return text;
 }
 
-/* Digits only: no sign, no blank, no unit. False also when the value leaves [min, max]. */
-static bool set_number(unsigned *out, const char *value, unsigned min, unsigned max) {
+/* Digits only: no sign, no blank, no unit. */
+static bool set_number(const struct parser *p, const struct key *k, const char *value) {
   unsigned long n = 0;
-  if (*value == '\0') return false;
-  for (; *value != '\0'; value++) {
-    if (*value < '0' || *value > '9') return false;
-    n = n * 10 + (unsigned long)(*value - '0');
-    if (n > max) return false;
+  size_t digits = strspn(value, "0123456789");
+  for (size_t i = 0; i < digits && n <= k->max; i++) n = n * 10 + (unsigned long)(value[i] - '0');
+  if (digits == 0 || value[digits] != '\0' || n < k->min || n > k->max) {
+    return wrong(p, "%s must be a whole number from %u to %u", k->name, k->min, k->max);
   }
-  if (n < min) return false;
-  *out = (unsigned)n;
+  *(unsigned *)(void *)((char *)p->c + k->offset) = (unsigned)n;
   return true;
 }
 
-/* Returns NULL when all is well, else the entry that is not an address ("" when there is none or too many). */
-static const char *set_sentinels(struct config *c, char *value) {
-  c->sentinel_count = 0;
-  for (char *next = value; next != NULL;) {
-    char *item = next;
+static bool set_sentinels(const struct parser *p, char *value) {
+  struct config *c = p->c;
+  for (char *item = value, *next; item != NULL; item = next) {
     next = strchr(item, ',');
     if (next != NULL) *next++ = '\0';
     item = trim(item);
-    if (c->sentinel_count == CONFIG_SENTINELS_MAX) return "";
-    if (!addr_parse(&c->sentinels[c->sentinel_count], item)) return item;
+    if (c->sentinel_count == CONFIG_SENTINELS_MAX || !addr_parse(&c->sentinels[c->sentinel_count], item)) {
+      return wrong(p, "sentinels must be 1 to %d of ip:port or [ipv6]:port, separated by commas; \"%.80s\" is not",
+                   CONFIG_SENTINELS_MAX, item);
+    }
     c->sentinel_count++;
   }
-  return c->sentinel_count == 0 ? "" : NULL;
+  return true;
 }
 
-/* Sets one key. False: `error` holds the reason without file and line. */
-static bool set_value(struct config *c, const struct key *k, char *value, char *error, size_t size) {
-  char *at = (char *)c + k->offset;
-  struct addr ip;
-  const char *bad;
-  switch (k->kind) {
-    case NUMBER:
-      if (set_number((unsigned *)(void *)at, value, k->min, k->max)) return true;
-      snprintf(error, size, "%s must be a whole number from %u to %u", k->name, k->min, k->max);
-      return false;
-    case TEXT:
-    case SECRET:
-      if (strlen(value) >= CONFIG_TEXT_MAX) {
-        snprintf(error, size, "%s is longer than %d bytes", k->name, CONFIG_TEXT_MAX - 1);
-        return false;
-      }
-      memcpy(at, value, strlen(value) + 1);
-      return true;
-    case IP:
-      if (addr_set(&ip, value, "1")) {
-        memcpy(at, ip.ip, sizeof ip.ip);
-        return true;
-      }
-      snprintf(error, size, "%s must be a numeric IP address", k->name);
-      return false;
-    case SENTINELS:
-      bad = set_sentinels(c, value);
-      if (bad == NULL) return true;
-      snprintf(error, size, "%s must be 1 to %d of ip:port or [ipv6]:port, separated by commas; \"%.80s\" is not", k->name,
-               CONFIG_SENTINELS_MAX, bad);
-      return false;
-    case DURABILITY:
-      if (strcmp(value, "async") == 0) {
-        c->durability = CONFIG_ASYNC;
-      } else if (strcmp(value, "replicated") == 0) {
-        c->durability = CONFIG_REPLICATED;
-      } else {
-        snprintf(error, size, "%s must be async or replicated", k->name);
-        return false;
-      }
-      return true;
+static bool set_durability(const struct parser *p, const char *value) {
+  static const char *const names[] = {[CONFIG_ASYNC] = "async", [CONFIG_REPLICATED] = "replicated", [CONFIG_FSYNCED] = "fsynced"};
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+    if (strcmp(value, names[i]) != 0) continue;
+    p->c->durability = (enum config_durability)i;
+    return true;
   }
-  return false;
+  return wrong(p, "durability must be async, replicated or fsynced");
 }
 
-static bool parse_line(struct config *c, char *line, unsigned seen[static KEYS], unsigned number, char *error, size_t size) {
+static bool set_value(const struct parser *p, const struct key *k, char *value) {
+  struct addr ip;
+  if (k->kind == NUMBER) return set_number(p, k, value);
+  if (k->kind == SENTINELS) return set_sentinels(p, value);
+  if (k->kind == DURABILITY) return set_durability(p, value);
+  if (k->kind == IP) {
+    if (!addr_set(&ip, value, "1")) return wrong(p, "%s must be a numeric IP address", k->name);
+    value = ip.ip;
+  }
+  /* The message does not repeat a text: it may be a password. */
+  if (strlen(value) >= CONFIG_TEXT_MAX) return wrong(p, "%s is longer than %d bytes", k->name, CONFIG_TEXT_MAX - 1);
+  memcpy((char *)p->c + k->offset, value, strlen(value) + 1);
+  return true;
+}
+
+static bool parse_line(struct parser *p, char *line) {
   line = trim(line);
   if (*line == '\0' || *line == '#') return true;
   /* A line may be a password with its key forgotten: the message does not repeat it. */
   char *equals = strchr(line, '=');
-  if (equals == NULL) {
-    snprintf(error, size, "expected `key = value`");
-    return false;
-  }
+  if (equals == NULL) return wrong(p, "expected `key = value`");
   *equals = '\0';
   char *name = trim(line), *value = trim(equals + 1);
   for (size_t i = 0; i < KEYS; i++) {
     if (strcmp(keys[i].name, name) != 0) continue;
-    if (seen[i] != 0) {
-      snprintf(error, size, "%s is already set in line %u", name, seen[i]);
-      return false;
-    }
-    seen[i] = number;
-    return set_value(c, &keys[i], value, error, size);
+    if (p->seen[i] != 0) return wrong(p, "%s is already set in line %u", name, p->seen[i]);
+    p->seen[i] = p->line;
+    return set_value(p, &keys[i], value);
   }
-  snprintf(error, size, "unknown key \"%.40s\"", name);
-  return false;
+  return wrong(p, "unknown key \"%.40s\"", name);
+}
+
+/* What no line says by itself. */
+static bool check(const struct parser *p) {
+  const struct config *c = p->c;
+  bool ca = c->tls_ca[0] != '\0', cert = c->tls_cert[0] != '\0', key = c->tls_key[0] != '\0';
+  if (c->sentinel_count == 0) return wrong(p, "sentinels is not set: list them as sentinels = ip:port, ip:port");
+  if (c->master_name[0] == '\0' || strpbrk(c->master_name, " \t") != NULL) return wrong(p, "master-name must be one word");
+  if (c->redis_dead_ms <= c->redis_ping_ms) return wrong(p, "redis-dead-ms must be more than redis-ping-ms");
+  if (cert != key) return wrong(p, "tls-cert and tls-key belong together: set both or none");
+  if (!ca && (cert || c->tls_name[0] != '\0')) return wrong(p, "tls-cert, tls-key and tls-name need tls-ca, which turns TLS on");
+  return true;
 }
 
 bool config_parse(struct config *c, const char *text, size_t len, const char *name, char error[static CONFIG_ERROR_MAX]) {
-  unsigned seen[KEYS] = {0}, number = 0;
-  char line[LINE_MAX_BYTES], why[256];
+  struct parser p = {.c = c, .file = name, .error = error};
   const char *end = text + len;
-  *c = defaults;
+  *c = (struct config){.listen = "0.0.0.0", .master_name = "mymaster", .durability = CONFIG_REPLICATED};
+  for (size_t i = 0; i < KEYS; i++) {
+    if (keys[i].kind == NUMBER) *(unsigned *)(void *)((char *)c + keys[i].offset) = keys[i].initial;
+  }
   while (text < end) {
+    char line[LINE_MAX_BYTES];
     const char *newline = memchr(text, '\n', (size_t)(end - text));
     size_t n = (size_t)((newline != NULL ? newline : end) - text);
-    number++;
-    if (n >= sizeof line) {
-      snprintf(error, CONFIG_ERROR_MAX, "%s:%u: line is longer than %zu bytes", name, number, sizeof line - 1);
-      return false;
-    }
+    p.line++;
+    if (n >= sizeof line) return wrong(&p, "line is longer than %zu bytes", sizeof line - 1);
     for (size_t i = 0; i < n; i++) {
-      if (((unsigned char)text[i] < 0x20 && text[i] != '\t') || text[i] == 0x7f) {
-        snprintf(error, CONFIG_ERROR_MAX, "%s:%u: control character in column %zu", name, number, i + 1);
-        return false;
-      }
+      if (((unsigned char)text[i] < 0x20 && text[i] != '\t') || text[i] == 0x7f) return wrong(&p, "control character in column %zu", i + 1);
     }
     memcpy(line, text, n);
     line[n] = '\0';
-    if (!parse_line(c, line, seen, number, why, sizeof why)) {
-      snprintf(error, CONFIG_ERROR_MAX, "%s:%u: %s", name, number, why);
-      return false;
-    }
+    if (!parse_line(&p, line)) return false;
     text += n + (newline != NULL ? 1 : 0);
   }
-  if (c->sentinel_count == 0) {
-    snprintf(error, CONFIG_ERROR_MAX, "%s:%u: sentinels is not set: list them as sentinels = ip:port, ip:port", name, number);
-  } else if (c->master_name[0] == '\0' || strpbrk(c->master_name, " \t") != NULL) {
-    snprintf(error, CONFIG_ERROR_MAX, "%s:%u: master-name must be one word", name, number);
-  } else if (c->redis_dead_ms <= c->redis_ping_ms) {
-    snprintf(error, CONFIG_ERROR_MAX, "%s:%u: redis-dead-ms must be more than redis-ping-ms", name, number);
-  } else {
-    return true;
-  }
-  return false;
+  return check(&p);
 }
 
 bool config_load(struct config *c, const char *path, char error[static CONFIG_ERROR_MAX]) {
-  bool ok = false;
-  char *text = NULL;
+  static char text[FILE_MAX];
   FILE *file = fopen(path, "re");
-  if (file == NULL) {
-    snprintf(error, CONFIG_ERROR_MAX, "%s: %s", path, strerror(errno));
-    return false;
-  }
-  text = malloc(FILE_MAX);
-  if (text == NULL) {
-    snprintf(error, CONFIG_ERROR_MAX, "%s: out of memory", path);
-    goto cleanup;
-  }
-  size_t len = fread(text, 1, FILE_MAX, file);
-  if (ferror(file)) {
-    snprintf(error, CONFIG_ERROR_MAX, "%s: cannot be read", path);
-  } else if (len == FILE_MAX) {
-    snprintf(error, CONFIG_ERROR_MAX, "%s: larger than %d bytes", path, FILE_MAX - 1);
-  } else {
-    ok = config_parse(c, text, len, path, error);
-  }
-cleanup:
-  free(text);
-  fclose(file);
-  return ok;
+  size_t len = file != NULL ? fread(text, 1, sizeof text, file) : 0;
+  bool read = file != NULL && ferror(file) == 0;
+  if (!read) snprintf(error, CONFIG_ERROR_MAX, "%s: %s", path, strerror(errno));
+  if (file != NULL) fclose(file);
+  if (!read) return false;
+  if (len < sizeof text) return config_parse(c, text, len, path, error);
+  snprintf(error, CONFIG_ERROR_MAX, "%s: larger than %d bytes", path, FILE_MAX - 1);
+  return false;
 }

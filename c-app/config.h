@@ -17,8 +17,9 @@
 #define CONFIG_ERROR_MAX 512
 
 enum config_durability {
-  CONFIG_ASYNC,     /* acknowledged when the primary has the write */
-  CONFIG_REPLICATED /* acknowledged when `replicas-required` replicas have it too */
+  CONFIG_ASYNC,      /* acknowledged when the primary has the write */
+  CONFIG_REPLICATED, /* ... and every replica that could be promoted, at least `replicas-required` */
+  CONFIG_FSYNCED     /* ... and the disks of all of these */
 };
 
 struct config {
@@ -30,16 +31,23 @@ struct config {
   char sentinel_password[CONFIG_TEXT_MAX]; /* empty: none */
   char redis_user[CONFIG_TEXT_MAX];        /* empty: the default user */
   char redis_password[CONFIG_TEXT_MAX];    /* empty: none */
+  /* PEM files; tls_ca empty: plain TCP, cert and key empty: none. tls_name empty: the peer's IP address is its name */
+  char tls_ca[CONFIG_TEXT_MAX], tls_cert[CONFIG_TEXT_MAX], tls_key[CONFIG_TEXT_MAX], tls_name[CONFIG_TEXT_MAX];
   unsigned session_ttl_s;
   enum config_durability durability;
   unsigned replicas_required;
-  unsigned wait_ms;           /* how long one WAIT may take */
+  unsigned replica_priority;  /* the one that replicas have in normal times; 0: theirs is never touched */
+  unsigned exclude_after_ms;  /* a replica that lags this long is taken out of the count */
+  unsigned wait_ms;           /* how long one WAIT blocks before it is asked again for the replicas that count by then */
+  unsigned request_id_ttl_s;  /* how long a write's request id is remembered */
+  unsigned write_connections; /* over which batches of writes are spread */
   unsigned hold_ms;           /* how long a request waits for a primary before 503 */
   unsigned hold_max;          /* how many reads, and how many writes, may wait */
   unsigned redis_timeout_ms;  /* deadline of one command */
   unsigned redis_ping_ms;     /* silence after which we ask PING */
   unsigned redis_dead_ms;     /* silence after which the connection is given up; more than redis_ping_ms */
   unsigned client_timeout_ms; /* for a client to send one request, or to take one answer */
+  unsigned connections_max;   /* of clients; 0: what RLIMIT_NOFILE allows, less some of our own */
   unsigned body_max;          /* bytes */
   unsigned drain_ms;          /* from SIGTERM to the end at the latest */
 };

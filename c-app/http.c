@@ -1,18 +1,21 @@
 #include "http.h"
 #include "addr.h"
+#include "hold.h"
 #include "log.h"
 
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #define BACKLOG 1024
 #define SWEEP_MS 100
 #define LINGER_MS 1000   /* after an error: the client gets this long to read the answer before the reset */
 #define KEPT_MAX 65536   /* bytes of further requests kept while one is answered */
-#define HEAD_SIZE 512
+#define FILES_LEFT 64    /* descriptors that clients do not get: Redis, Sentinels, libuv, the log */
+#define CONNECTIONS_MAX 1000000
+#define HEAD_MAX 1024    /* an answer's head, with HTTP_EXTRA_MAX, and a line end */
 
 enum state {
   READING,   /* a request, or idle */
@@ -23,19 +26,18 @@ enum state {
 };
 
 struct conn {
-  struct http_exchange x; /* first: http_respond gets back here */
+  struct hold_item item; /* first: the list of all hands this back */
   uv_tcp_t tcp;
   struct http_server *server;
-  struct conn *prev, *next;
+  struct http_exchange *x; /* NULL: idle */
+  uint64_t deadline;
+  struct buf kept; /* received, not parsed yet */
   enum state state;
-  bool handling;    /* the handler has the exchange, also after the connection was closed */
   bool released;    /* libuv has let go of the handle */
   bool feeding;     /* feed() is on the stack */
+  bool paused;      /* not reading */
   bool ended;       /* the client sends nothing more */
   bool close_after; /* this answer is the last */
-  uint64_t deadline;
-  uint64_t started; /* in ns, when the request was complete */
-  struct buf kept;  /* received, not parsed yet */
 };
 
 struct http_server {
@@ -45,14 +47,14 @@ struct http_server {
   void *owner;
   uv_tcp_t listener;
   uv_timer_t sweep;
-  struct conn *first;
-  unsigned count;
+  struct hold conns; /* all, in no order: their deadlines are not the list's */
+  struct http_exchange *spare;
+  struct buf out; /* the answer that is being made */
   bool listening, draining, stopped;
-  bool stalled; /* a connection waits to be accepted, for want of memory */
+  bool stalled; /* a connection waits to be accepted: connections_max is reached, or memory is short */
   void (*drained)(void *arg); /* NULL: nobody asked, or told already */
   void *drained_arg;
-  time_t date_of;
-  char date[40];
+  char date[40]; /* made by the sweep */
 };
 
 /* An answer's rest that waits for the socket; freed by on_written. */
@@ -62,10 +64,50 @@ struct rest {
 };
 
 static void feed(struct conn *c, const char *data, size_t len);
+static void on_connection(uv_stream_t *listener, int status);
+static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *b);
 
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *b) {
+  static char area[65536];
+  (void)handle;
+  (void)suggested;
+  *b = uv_buf_init(area, sizeof area);
+}
+
+/* exchanges */
+
+static bool take_exchange(struct conn *c) {
+  struct http_server *s = c->server;
+  struct http_exchange *x = s->spare;
+  if (x != NULL) {
+    s->spare = x->next;
+  } else {
+    x = calloc(1, sizeof *x + s->events->user_size);
+    if (x == NULL) return false;
+    x->user = x + 1;
+  }
+  request_init(&x->request, s->opt.body_max);
+  x->route = ROUTE_NONE;
+  x->conn = c;
+  c->x = x;
+  return true;
+}
+
+/* All are kept: there are never more than requests were under way at once. */
+static void give_exchange(struct conn *c) {
+  struct http_exchange *x = c->x;
+  if (x == NULL) return;
+  request_free(&x->request);
+  x->next = c->server->spare;
+  c->server->spare = x;
+  c->x = NULL;
+}
+
+/* closing */
+
+/* The handler's exchange keeps the struct alive until it is answered. */
 static void free_if_done(struct conn *c) {
-  if (!c->released || c->handling) return;
-  request_reset(&c->x.request);
+  if (!c->released || c->x != NULL) return;
   buf_free(&c->kept);
   free(c);
 }
@@ -77,7 +119,7 @@ static void on_closed(uv_handle_t *handle) {
 }
 
 static void tell_drained(struct http_server *s) {
-  if (s->count > 0 || s->drained == NULL) return;
+  if (s->conns.count > 0 || s->drained == NULL) return;
   void (*drained)(void *arg) = s->drained;
   s->drained = NULL;
   drained(s->drained_arg);
@@ -86,44 +128,43 @@ static void tell_drained(struct http_server *s) {
 static void conn_close(struct conn *c) {
   struct http_server *s = c->server;
   if (c->state == CLOSED) return;
+  bool busy = c->state == BUSY;
   c->state = CLOSED;
-  if (c->prev != NULL) {
-    c->prev->next = c->next;
-  } else {
-    s->first = c->next;
-  }
-  if (c->next != NULL) c->next->prev = c->prev;
-  s->count--;
+  hold_remove(&s->conns, &c->item);
   uv_close((uv_handle_t *)&c->tcp, on_closed);
-  if (c->handling) s->events->gone(s->owner, &c->x);
+  if (busy) {
+    s->events->gone(s->owner, c->x);
+  } else {
+    give_exchange(c);
+  }
+  if (s->stalled && s->listening) on_connection((uv_stream_t *)&s->listener, 0);
   tell_drained(s);
 }
 
 static void set_deadline(struct conn *c, uint64_t ms) { c->deadline = uv_now(c->server->loop) + ms; }
 
+/* answers */
+
 /* The answer is out. */
 static void next_request(struct conn *c) {
+  give_exchange(c);
   if (c->close_after) {
     /* To close with unread input would reset the connection, and the client might lose the answer. */
     c->state = LINGERING;
     set_deadline(c, LINGER_MS);
     buf_free(&c->kept);
+    if (c->paused && uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read) < 0) c->ended = true;
     uv_os_fd_t fd;
     if (c->ended || uv_fileno((uv_handle_t *)&c->tcp, &fd) < 0 || shutdown(fd, SHUT_WR) != 0) conn_close(c);
     return;
   }
-  request_reset(&c->x.request);
-  c->x.route = ROUTE_NONE;
-  c->x.user = NULL;
   c->state = READING;
   set_deadline(c, HTTP_IDLE_MS);
   if (c->feeding) return; /* feed goes on by itself */
-  if (c->kept.len > 0) {
-    struct buf kept = c->kept;
-    c->kept = (struct buf){0};
-    feed(c, kept.data, kept.len);
-    buf_free(&kept);
-  }
+  struct buf kept = c->kept;
+  c->kept = (struct buf){0};
+  feed(c, kept.data, kept.len);
+  buf_free(&kept);
   if (c->state == READING && c->ended) conn_close(c);
 }
 
@@ -138,145 +179,112 @@ static void on_written(uv_write_t *write, int status) {
   }
 }
 
-static void send_parts(struct conn *c, const char *head, size_t head_len, const char *body, size_t body_len) {
-  uv_buf_t parts[2] = {uv_buf_init((char *)head, (unsigned)head_len), uv_buf_init((char *)body, (unsigned)body_len)};
-  size_t total = head_len + body_len;
-  int n = uv_try_write((uv_stream_t *)&c->tcp, parts, body_len > 0 ? 2 : 1);
-  if (n == UV_EAGAIN) n = 0;
-  if (n < 0) {
-    conn_close(c);
-    return;
-  }
-  size_t sent = (size_t)n;
-  if (sent == total) {
+/* Sends what is in the server's buffer; what the socket does not take is copied, and awaited. */
+static void send_out(struct conn *c) {
+  const struct buf *out = &c->server->out;
+  uv_buf_t b = uv_buf_init(out->data, (unsigned)out->len);
+  int n = uv_try_write((uv_stream_t *)&c->tcp, &b, 1);
+  if (n == (int)out->len) {
     next_request(c);
     return;
   }
-  struct rest *rest = malloc(sizeof *rest + total - sent);
+  size_t sent = n < 0 ? 0 : (size_t)n;
+  struct rest *rest = n < 0 && n != UV_EAGAIN ? NULL : malloc(sizeof *rest + out->len - sent);
   if (rest == NULL) {
     conn_close(c);
     return;
   }
-  size_t of_head = sent < head_len ? head_len - sent : 0;
-  size_t body_sent = sent < head_len ? 0 : sent - head_len;
-  memcpy(rest->data, head + (head_len - of_head), of_head);
-  if (body_len > body_sent) memcpy(rest->data + of_head, body + body_sent, body_len - body_sent);
+  memcpy(rest->data, out->data + sent, out->len - sent);
   rest->write.data = c;
   c->state = WRITING;
   set_deadline(c, c->server->opt.client_timeout_ms);
-  uv_buf_t b = uv_buf_init(rest->data, (unsigned)(total - sent));
+  b = uv_buf_init(rest->data, (unsigned)(out->len - sent));
   if (uv_write(&rest->write, (uv_stream_t *)&c->tcp, &b, 1, on_written) < 0) {
     free(rest);
     conn_close(c);
   }
 }
 
-static const char *reason(int status) { return status == 505 ? "HTTP Version Not Supported" : llhttp_status_name((llhttp_status_t)status); }
+static const char *reason(int status) {
+  static const struct {
+    int status;
+    const char *text;
+  } table[] = {{200, "OK"}, {204, "No Content"}, {304, "Not Modified"}, {400, "Bad Request"}, {404, "Not Found"},
+               {405, "Method Not Allowed"}, {408, "Request Timeout"}, {412, "Precondition Failed"}, {413, "Content Too Large"},
+               {414, "URI Too Long"}, {417, "Expectation Failed"}, {422, "Unprocessable Content"},
+               {431, "Request Header Fields Too Large"}, {500, "Internal Server Error"}, {503, "Service Unavailable"},
+               {505, "HTTP Version Not Supported"}};
+  size_t i = 0;
+  while (i + 1 < sizeof table / sizeof table[0] && table[i].status != status) i++;
+  return table[i].text;
+}
 
-static const char *date(struct http_server *s) {
-  time_t now = time(NULL);
-  struct tm tm;
-  if (now != s->date_of && gmtime_r(&now, &tm) != NULL) {
-    strftime(s->date, sizeof s->date, "%a, %d %b %Y %H:%M:%S GMT", &tm);
-    s->date_of = now;
-  }
-  return s->date;
+/* snprintf would cost a twentieth of the whole request. */
+static char *put_number(char *to, size_t n) {
+  if (n > 9) to = put_number(to, n / 10);
+  *to = (char)('0' + n % 10);
+  return to + 1;
 }
 
 static void write_answer(struct conn *c, const struct http_answer *a) {
-  char head[HEAD_SIZE];
-  const struct request *r = &c->x.request;
+  struct buf *out = &c->server->out;
+  const struct request *r = &c->x->request;
+  bool no_length = a->status == 204 || a->status == 304, line = a->type == NULL;
   if (!r->keep_alive || c->server->draining || (c->ended && c->kept.len == 0)) c->close_after = true;
-  const char *connection = c->close_after ? "Connection: close\r\n" : r->http_1_0 ? "Connection: keep-alive\r\n" : "";
-  const char *extra = a->extra != NULL ? a->extra : "";
-  int n;
-  if (a->status == 204) {
-    n = snprintf(head, sizeof head, "HTTP/1.1 204 No Content\r\nDate: %s\r\n%s%s\r\n", date(c->server), connection, extra);
-  } else {
-    n = snprintf(head, sizeof head, "HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n%s%s\r\n", a->status,
-                 reason(a->status), date(c->server), a->type != NULL ? a->type : "text/plain", a->len, connection, extra);
-  }
-  if (n < 0 || (size_t)n >= sizeof head) {
+  out->len = 0;
+  if (!buf_reserve(out, HEAD_MAX + a->len)) {
     conn_close(c);
     return;
   }
-  bool no_body = a->status == 204 || r->method == HTTP_HEAD;
-  send_parts(c, head, (size_t)n, a->body, no_body ? 0 : a->len);
+  char *at = stpcpy(put_number(stpcpy(out->data, "HTTP/1.1 "), (size_t)a->status), " ");
+  at = stpcpy(stpcpy(stpcpy(stpcpy(at, reason(a->status)), "\r\nDate: "), c->server->date), "\r\n");
+  if (!no_length) {
+    at = stpcpy(stpcpy(stpcpy(at, "Content-Type: "), line ? "text/plain" : a->type), "\r\nContent-Length: ");
+    at = stpcpy(put_number(at, a->len + line), "\r\n");
+  }
+  if (c->close_after || r->http_1_0) at = stpcpy(at, c->close_after ? "Connection: close\r\n" : "Connection: keep-alive\r\n");
+  at = stpcpy(stpcpy(at, a->extra != NULL ? a->extra : ""), "\r\n");
+  out->len = (size_t)(at - out->data);
+  /* There is room for it. */
+  if (!no_length && r->method != HTTP_HEAD && buf_add(out, a->body, a->len)) buf_add(out, "\n", line);
+  send_out(c);
 }
 
 void http_respond(struct http_exchange *x, const struct http_answer *a) {
-  struct conn *c = (struct conn *)x;
-  c->handling = false;
-  metrics_request(x->route, a->status, uv_hrtime() - c->started);
+  struct conn *c = x->conn;
+  metrics_request(x->route, a->status, uv_hrtime() - x->started);
   if (c->state == CLOSED) {
+    give_exchange(c);
     free_if_done(c);
     return;
   }
+  c->state = WRITING;
   write_answer(c, a);
 }
 
 /* An answer to what is no request; the connection ends with it. */
 static void reject(struct conn *c, int status, const char *why) {
-  char body[128];
-  int n = snprintf(body, sizeof body, "%s\n", why != NULL && why[0] != '\0' ? why : reason(status));
-  size_t len = n < 0 ? 0 : (size_t)n < sizeof body ? (size_t)n : sizeof body - 1;
-  c->x.request.keep_alive = false;
-  c->x.request.method = HTTP_GET;
+  c->x->request.keep_alive = false;
   metrics_request(ROUTE_NONE, status, 0);
-  write_answer(c, &(struct http_answer){.status = status, .body = body, .len = len});
+  write_answer(c, &(struct http_answer){.status = status, .body = why, .len = strlen(why)});
 }
 
 static void send_continue(struct conn *c) {
   static char line[] = "HTTP/1.1 100 Continue\r\n\r\n";
   uv_buf_t b = uv_buf_init(line, sizeof line - 1);
-  c->x.request.wants_continue = false;
+  c->x->request.wants_continue = false;
   /* On a fresh request the socket is empty, so a short write means a broken client. */
   if (uv_try_write((uv_stream_t *)&c->tcp, &b, 1) != (int)(sizeof line - 1)) conn_close(c);
 }
 
+/* requests */
+
 static void keep(struct conn *c, const char *data, size_t len) {
   if (!buf_add(&c->kept, data, len)) {
     conn_close(c);
-    return;
-  }
-  if (c->kept.len > KEPT_MAX) uv_read_stop((uv_stream_t *)&c->tcp);
-}
-
-static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *b);
-
-static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *b) {
-  static char area[65536];
-  (void)handle;
-  (void)suggested;
-  *b = uv_buf_init(area, sizeof area);
-}
-
-static void feed(struct conn *c, const char *data, size_t len) {
-  struct http_server *s = c->server;
-  c->feeding = true;
-  while (len > 0 && c->state == READING) {
-    size_t used;
-    if (!c->x.request.begun) set_deadline(c, s->opt.client_timeout_ms);
-    enum request_verdict v = request_feed(&c->x.request, data, len, &used);
-    data += used;
-    len -= used;
-    if (v == REQUEST_BAD) {
-      reject(c, c->x.request.status, c->x.request.why);
-    } else if (v == REQUEST_DONE) {
-      c->state = BUSY;
-      c->handling = true;
-      c->started = uv_hrtime();
-      s->events->request(s->owner, &c->x);
-    } else if (c->x.request.wants_continue) {
-      send_continue(c);
-    }
-  }
-  c->feeding = false;
-  if (len > 0 && (c->state == BUSY || c->state == WRITING)) {
-    keep(c, data, len);
-  } else if (c->state == READING && !c->ended) {
-    int rc = uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read);
-    if (rc < 0 && rc != UV_EALREADY) conn_close(c);
+  } else if (c->kept.len > KEPT_MAX) {
+    uv_read_stop((uv_stream_t *)&c->tcp);
+    c->paused = true;
   }
 }
 
@@ -296,14 +304,53 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *b) {
   }
 }
 
+static void feed(struct conn *c, const char *data, size_t len) {
+  struct http_server *s = c->server;
+  c->feeding = true;
+  while (len > 0 && c->state == READING) {
+    size_t used;
+    if (c->x == NULL) {
+      if (!take_exchange(c)) {
+        conn_close(c);
+        break;
+      }
+      set_deadline(c, s->opt.client_timeout_ms);
+    }
+    struct http_exchange *x = c->x;
+    enum request_verdict v = request_feed(&x->request, data, len, &used);
+    data += used;
+    len -= used;
+    if (v == REQUEST_BAD) {
+      reject(c, x->request.status, x->request.why);
+    } else if (v == REQUEST_DONE) {
+      c->state = BUSY;
+      x->started = uv_hrtime();
+      s->events->request(s->owner, x);
+    } else if (x->request.wants_continue) {
+      send_continue(c);
+    }
+  }
+  c->feeding = false;
+  if (len > 0 && (c->state == BUSY || c->state == WRITING)) {
+    keep(c, data, len);
+  } else if (c->state == READING && c->paused && !c->ended) {
+    c->paused = false;
+    if (uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read) < 0) conn_close(c);
+  }
+}
+
+/* connections */
+
+/* libuv keeps a connection that is not accepted here, and takes no further one: conn_close and on_sweep come back for it. */
 static void on_connection(uv_stream_t *listener, int status) {
   struct http_server *s = listener->data;
   if (status < 0) {
     log_error("accept: %s", uv_strerror(status));
     return;
   }
-  struct conn *c = calloc(1, sizeof *c);
-  /* libuv keeps the connection, and takes no further one, until it is asked for: on_sweep comes back here. */
+  bool full = s->conns.count >= s->opt.connections_max;
+  if (full && !s->stalled) metrics.accept_pauses++;
+  struct conn *c = full ? NULL : calloc(1, sizeof *c);
   s->stalled = c == NULL || uv_tcp_init(s->loop, &c->tcp) < 0;
   if (s->stalled) {
     free(c);
@@ -311,11 +358,7 @@ static void on_connection(uv_stream_t *listener, int status) {
   }
   c->tcp.data = c;
   c->server = s;
-  request_init(&c->x.request, s->opt.body_max);
-  c->next = s->first;
-  if (s->first != NULL) s->first->prev = c;
-  s->first = c;
-  s->count++;
+  hold_return(&s->conns, &c->item);
   set_deadline(c, HTTP_IDLE_MS);
   if (uv_accept(listener, (uv_stream_t *)&c->tcp) < 0 || uv_tcp_nodelay(&c->tcp, 1) < 0 ||
       uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read) < 0) {
@@ -326,26 +369,39 @@ static void on_connection(uv_stream_t *listener, int status) {
 static void on_sweep(uv_timer_t *timer) {
   struct http_server *s = timer->data;
   uint64_t now = uv_now(s->loop);
-  struct conn *next;
+  time_t date = time(NULL);
+  struct tm tm;
+  struct hold_item *next;
+  if (gmtime_r(&date, &tm) != NULL) strftime(s->date, sizeof s->date, "%a, %d %b %Y %H:%M:%S GMT", &tm);
   if (s->stalled && s->listening) on_connection((uv_stream_t *)&s->listener, 0);
-  for (struct conn *c = s->first; c != NULL; c = next) {
-    next = c->next;
+  for (struct hold_item *item = s->conns.first; item != NULL; item = next) {
+    struct conn *c = (struct conn *)item;
+    next = item->next;
     if (c->state == BUSY || now < c->deadline) continue;
-    if (c->state == READING && c->x.request.begun) {
-      reject(c, 408, NULL);
+    if (c->state == READING && c->x != NULL) {
+      reject(c, 408, "the request took too long");
     } else {
       conn_close(c);
     }
   }
 }
 
+void http_set_limits(struct http_server *s, const struct http_options *options) {
+  struct rlimit files = {.rlim_cur = CONNECTIONS_MAX};
+  s->opt = *options;
+  if (s->opt.connections_max > 0) return;
+  if (getrlimit(RLIMIT_NOFILE, &files) < 0 || files.rlim_cur > CONNECTIONS_MAX) files.rlim_cur = CONNECTIONS_MAX;
+  s->opt.connections_max = (unsigned)(files.rlim_cur > 2 * FILES_LEFT ? files.rlim_cur - FILES_LEFT : files.rlim_cur / 2);
+}
+
 struct http_server *http_new(uv_loop_t *loop, const struct http_options *options, const struct http_events *events, void *owner) {
   struct http_server *s = calloc(1, sizeof *s);
   if (s == NULL) return NULL;
   s->loop = loop;
-  s->opt = *options;
   s->events = events;
   s->owner = owner;
+  http_set_limits(s, options);
+  hold_init(&s->conns, 0);
   if (uv_tcp_init(loop, &s->listener) < 0) {
     free(s);
     return NULL;
@@ -367,11 +423,12 @@ int http_listen(struct http_server *s, const char *ip, unsigned *port) {
   if (rc == 0) rc = uv_tcp_getsockname(&s->listener, (struct sockaddr *)&at, &len);
   if (rc == 0) rc = uv_timer_start(&s->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
   if (rc != 0) return rc;
+  on_sweep(&s->sweep);
   *port = ntohs(at.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&at)->sin6_port : ((struct sockaddr_in *)&at)->sin_port);
   return 0;
 }
 
-unsigned http_connections(const struct http_server *s) { return s->count; }
+unsigned http_connections(const struct http_server *s) { return (unsigned)s->conns.count; }
 
 static void stop_listening(struct http_server *s) {
   if (!s->listening) return;
@@ -384,10 +441,11 @@ void http_drain(struct http_server *s, void (*drained)(void *arg), void *arg) {
   s->drained = drained;
   s->drained_arg = arg;
   stop_listening(s);
-  struct conn *next;
-  for (struct conn *c = s->first; c != NULL; c = next) {
-    next = c->next;
-    if (c->state == READING && !c->x.request.begun) conn_close(c);
+  struct hold_item *next;
+  for (struct hold_item *item = s->conns.first; item != NULL; item = next) {
+    struct conn *c = (struct conn *)item;
+    next = item->next;
+    if (c->state == READING && c->x == NULL) conn_close(c);
   }
   tell_drained(s);
 }
@@ -397,8 +455,17 @@ void http_stop(struct http_server *s) {
   s->stopped = true;
   s->drained = NULL;
   stop_listening(s);
-  while (s->first != NULL) conn_close(s->first);
+  while (s->conns.first != NULL) conn_close((struct conn *)s->conns.first);
   uv_close((uv_handle_t *)&s->sweep, NULL);
 }
 
-void http_free(struct http_server *s) { free(s); }
+void http_free(struct http_server *s) {
+  if (s == NULL) return;
+  while (s->spare != NULL) {
+    struct http_exchange *x = s->spare;
+    s->spare = x->next;
+    free(x);
+  }
+  buf_free(&s->out);
+  free(s);
+}

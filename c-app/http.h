@@ -6,7 +6,9 @@
  *   http_stop               closes everything at once; http_free when the loop has ended and all exchanges are answered
  *
  * A connection handles one request at a time; what a client pipelines is kept, up to a limit, and answered in order.
- * Slow clients are cut: a request must arrive whole, and an answer be taken, within client_timeout_ms. */
+ * Slow clients are cut: a request must arrive whole, and an answer be taken, within client_timeout_ms.
+ * At connections_max no further client is accepted until one goes; they wait in the system's backlog.
+ * An idle connection has no request: exchanges are taken from a pool when the first byte arrives. */
 #ifndef HTTP_H
 #define HTTP_H
 
@@ -16,6 +18,7 @@
 #include <uv.h>
 
 #define HTTP_IDLE_MS 60000 /* an idle connection is kept this long */
+#define HTTP_EXTRA_MAX 256 /* bytes of an answer's further header lines */
 
 struct http_server;
 
@@ -23,18 +26,22 @@ struct http_server;
 struct http_exchange {
   struct request request;
   enum metrics_route route; /* for the metrics; the handler sets it */
-  void *user;               /* the handler's */
+  void *user;               /* the handler's: http_events.user_size bytes, not initialised */
+  struct conn *conn;        /* private, as are the next two */
+  struct http_exchange *next;
+  uint64_t started; /* in ns, when the request was complete */
 };
 
 struct http_answer {
   int status;
-  const char *type;  /* Content-Type; NULL: text/plain */
+  const char *type;  /* Content-Type; NULL: text/plain, and the body gets a line end */
   const char *extra; /* further header lines, each with its CRLF; NULL: none */
   const char *body;
   size_t len;
 };
 
 struct http_events {
+  size_t user_size;
   void (*request)(void *owner, struct http_exchange *x);
   /* The client has gone before its answer. http_respond must still be called. */
   void (*gone)(void *owner, struct http_exchange *x);
@@ -43,10 +50,13 @@ struct http_events {
 struct http_options {
   unsigned client_timeout_ms;
   size_t body_max;
+  unsigned connections_max; /* 0: as many as RLIMIT_NOFILE allows, with some descriptors left for the rest */
 };
 
 /* NULL when memory is short. `events` must outlive the server. */
 struct http_server *http_new(uv_loop_t *loop, const struct http_options *options, const struct http_events *events, void *owner);
+/* Other limits, from the next request or connection on. */
+void http_set_limits(struct http_server *s, const struct http_options *options);
 /* 0, or libuv's error code. `port` gets the port in use (of interest when 0 was asked for). */
 int http_listen(struct http_server *s, const char *ip, unsigned *port);
 void http_respond(struct http_exchange *x, const struct http_answer *answer);

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 /* systemd reads "<N>" at the start of a line as its priority. */
-static void log_line(int priority, const char *format, va_list ap) {
+__attribute__((format(printf, 2, 0))) static void log_line(int priority, const char *format, va_list ap) {
   char line[512];
   vsnprintf(line, sizeof line, format, ap);
   if (getenv("JOURNAL_STREAM") != NULL) {

@@ -8,12 +8,14 @@
 #include "notify.h"
 #include "routes.h"
 #include "store.h"
+#include "tls.h"
 #include "version.h"
 
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 enum { EXIT_USAGE = 2 };
 
@@ -22,7 +24,8 @@ static const char usage[] =
     "       sessiond --version\n"
     "  --config FILE  settings, `key = value` a line\n"
     "  --port N       port to listen on, instead of the file's\n"
-    "  --check        read the file, say what is wrong with it, and end\n";
+    "  --check        read the file, say what is wrong with it, and end\n"
+    "SIGHUP reads the file again, SIGTERM ends after the requests under way.\n";
 
 struct args {
   const char *config;
@@ -32,12 +35,13 @@ struct args {
 
 struct app {
   uv_loop_t loop;
+  struct args args;
   struct config config;
   struct store *store;
   struct routes *routes;
   struct http_server *http;
   struct notify notify;
-  uv_signal_t term, interrupt;
+  uv_signal_t term, interrupt, hangup;
   uv_timer_t drain;
   bool stopping;
 };
@@ -79,6 +83,7 @@ static void stop(struct app *app) {
   notify_stop(&app->notify);
   uv_close((uv_handle_t *)&app->term, NULL);
   uv_close((uv_handle_t *)&app->interrupt, NULL);
+  uv_close((uv_handle_t *)&app->hangup, NULL);
   uv_close((uv_handle_t *)&app->drain, NULL);
 }
 
@@ -105,8 +110,66 @@ static void on_signal(uv_signal_t *handle, int number) {
   http_drain(app->http, on_drained, app);
 }
 
+/* As many open files as we may have. Where that fails, what there is has to do. */
+static void raise_descriptors(void) {
+  struct rlimit files;
+  if (getrlimit(RLIMIT_NOFILE, &files) < 0) return;
+  files.rlim_cur = files.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &files);
+}
+
+static struct http_options limits(const struct config *c) {
+  return (struct http_options){
+      .client_timeout_ms = c->client_timeout_ms, .body_max = c->body_max, .connections_max = c->connections_max};
+}
+
+/* The file, and the files that it names. */
+static bool load(struct config *c, const struct args *args, char error[static CONFIG_ERROR_MAX]) {
+  if (!config_load(c, args->config, error)) return false;
+  if (args->has_port) c->port = args->port;
+  if (c->tls_ca[0] == '\0') return true;
+  struct tls *tls = tls_new(c->tls_ca, c->tls_cert, c->tls_key, c->tls_name, error, CONFIG_ERROR_MAX);
+  tls_free(tls);
+  return tls != NULL;
+}
+
+static bool reload(struct app *app) {
+  struct config old = app->config, new;
+  char error[CONFIG_ERROR_MAX];
+  if (!load(&new, &app->args, error)) {
+    log_error("%s", error);
+    return false;
+  }
+  if (strcmp(new.listen, old.listen) != 0 || new.port != old.port) log_error("listen and port change with a restart only");
+  memcpy(new.listen, old.listen, sizeof new.listen);
+  new.port = old.port;
+  app->config = new;
+  if (!store_reload(app->store)) {
+    app->config = old;
+    return false;
+  }
+  struct http_options o = limits(&app->config);
+  http_set_limits(app->http, &o);
+  return true;
+}
+
+static void on_hangup(uv_signal_t *handle, int number) {
+  struct app *app = handle->data;
+  (void)number;
+  if (app->stopping) return;
+  notify_reloading(&app->notify);
+  log_info("%s: %s", app->args.config, reload(app) ? "read again" : "not taken over, the settings stay as they were");
+  notify_send(&app->notify, "READY=1");
+}
+
+static void watch(struct app *app, uv_signal_t *handle, uv_signal_cb fn, int number) {
+  uv_signal_init(&app->loop, handle);
+  handle->data = app;
+  uv_signal_start(handle, fn, number);
+}
+
 static bool start(struct app *app) {
-  struct http_options o = {.client_timeout_ms = app->config.client_timeout_ms, .body_max = app->config.body_max};
+  struct http_options o = limits(&app->config);
   unsigned port = app->config.port;
   app->store = store_new(&app->loop, &app->config);
   app->routes = app->store != NULL ? routes_new(app->store) : NULL;
@@ -127,30 +190,28 @@ static bool start(struct app *app) {
 
 int main(int argc, char **argv) {
   static struct app app; /* large, and lives as long as the process */
-  struct args args = {0};
   char error[CONFIG_ERROR_MAX];
-  if (!parse_args(&args, argc, argv)) return EXIT_USAGE;
-  if (args.version) {
+  if (!parse_args(&app.args, argc, argv)) return EXIT_USAGE;
+  if (app.args.version) {
     puts("sessiond " SESSIOND_VERSION);
     return EXIT_SUCCESS;
   }
-  if (!config_load(&app.config, args.config, error)) {
+  if (!load(&app.config, &app.args, error)) {
     fprintf(stderr, "%s\n", error);
     return EXIT_USAGE;
   }
-  if (args.check) return EXIT_SUCCESS;
-  if (args.has_port) app.config.port = args.port;
+  if (app.args.check) return EXIT_SUCCESS;
   signal(SIGPIPE, SIG_IGN);
+  raise_descriptors();
   if (uv_loop_init(&app.loop) < 0) {
     log_error("cannot make an event loop");
     return EXIT_FAILURE;
   }
   uv_timer_init(&app.loop, &app.drain);
-  uv_signal_init(&app.loop, &app.term);
-  uv_signal_init(&app.loop, &app.interrupt);
-  app.drain.data = app.term.data = app.interrupt.data = &app;
-  uv_signal_start(&app.term, on_signal, SIGTERM);
-  uv_signal_start(&app.interrupt, on_signal, SIGINT);
+  app.drain.data = &app;
+  watch(&app, &app.term, on_signal, SIGTERM);
+  watch(&app, &app.interrupt, on_signal, SIGINT);
+  watch(&app, &app.hangup, on_hangup, SIGHUP);
   notify_init(&app.notify, &app.loop);
   if (!start(&app)) return EXIT_FAILURE; /* the system takes back what was opened */
   notify_send(&app.notify, "READY=1");

@@ -2,32 +2,33 @@
 #include "version.h"
 
 #include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define STATUS_MAX 599
 
 struct metrics metrics;
 
 static const char *const routes[ROUTE_COUNT] = {"none", "healthz", "readyz", "metrics", "session_get", "session_put", "session_delete"};
-static const char *const redis_errors[REDIS_ERROR_COUNT] = {"READONLY", "LOADING", "MASTERDOWN", "NOREPLICAS", "MISCONF", "OOM", "other"};
-
-static const int codes[] = {200, 204, 400, 404, 405, 408, 413, 414, 417, 431, 500, 503, 505};
-#define CODES (sizeof codes / sizeof codes[0])
+static const char *const redis_errors[REDIS_ERROR_COUNT] = {"READONLY", "LOADING", "MASTERDOWN", "NOREPLICAS",
+                                                            "MISCONF",  "OOM",     "NOSCRIPT",   "other"};
+static const char *const durabilities[METRICS_DURABILITIES] = {"async", "replicated", "fsynced"};
 
 /* Upper bounds in microseconds; the last bucket, +Inf, is the count. */
 static const uint32_t bounds_us[] = {100, 250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000, 1000000, 2500000, 5000000};
 #define BOUNDS (sizeof bounds_us / sizeof bounds_us[0])
 
 static struct {
-  uint64_t by_code[CODES + 1]; /* the last: a code that is not in the list */
+  uint64_t by_status[STATUS_MAX + 1];
   uint64_t buckets[BOUNDS];    /* not cumulative here */
   uint64_t count, sum_ns;
 } requests[ROUTE_COUNT];
 
 void metrics_request(enum metrics_route route, int status, uint64_t duration_ns) {
-  size_t i = 0;
-  while (i < CODES && codes[i] != status) i++;
-  requests[route].by_code[i]++;
+  requests[route].by_status[status]++;
   requests[route].count++;
   requests[route].sum_ns += duration_ns;
-  for (i = 0; i < BOUNDS; i++) {
+  for (size_t i = 0; i < BOUNDS; i++) {
     if (duration_ns <= (uint64_t)bounds_us[i] * 1000) {
       requests[route].buckets[i]++;
       return;
@@ -35,66 +36,83 @@ void metrics_request(enum metrics_route route, int status, uint64_t duration_ns)
   }
 }
 
-static bool metric(struct buf *b, const char *name, const char *type, const char *help, uint64_t value) {
-  return buf_printf(b, "# HELP sessiond_%s %s\n# TYPE sessiond_%s %s\nsessiond_%s %" PRIu64 "\n", name, help, name, type, name, value);
+static void head(FILE *f, const char *name, const char *type, const char *help) {
+  fprintf(f, "# HELP sessiond_%s %s\n# TYPE sessiond_%s %s\n", name, help, name, type);
 }
 
-static bool write_requests(struct buf *b) {
-  bool ok = buf_printf(b, "# HELP sessiond_requests_total Requests answered, by route and status code.\n"
-                          "# TYPE sessiond_requests_total counter\n");
+static void write_requests(FILE *f) {
+  head(f, "requests_total", "counter", "Requests answered, by route and status code.");
   for (size_t r = 0; r < ROUTE_COUNT; r++) {
-    for (size_t c = 0; c < CODES; c++) {
-      if (requests[r].by_code[c] == 0) continue;
-      ok = ok && buf_printf(b, "sessiond_requests_total{route=\"%s\",code=\"%d\"} %" PRIu64 "\n", routes[r], codes[c], requests[r].by_code[c]);
+    for (int status = 0; status <= STATUS_MAX; status++) {
+      uint64_t n = requests[r].by_status[status];
+      if (n > 0) fprintf(f, "sessiond_requests_total{route=\"%s\",code=\"%d\"} %" PRIu64 "\n", routes[r], status, n);
     }
-    if (requests[r].by_code[CODES] == 0) continue;
-    ok = ok && buf_printf(b, "sessiond_requests_total{route=\"%s\",code=\"other\"} %" PRIu64 "\n", routes[r], requests[r].by_code[CODES]);
   }
-  ok = ok && buf_printf(b, "# HELP sessiond_request_duration_seconds From the complete request to its answer.\n"
-                           "# TYPE sessiond_request_duration_seconds histogram\n");
+  head(f, "request_duration_seconds", "histogram", "From the complete request to its answer.");
   for (size_t r = 0; r < ROUTE_COUNT; r++) {
     uint64_t sum = 0;
     if (requests[r].count == 0) continue;
     for (size_t i = 0; i < BOUNDS; i++) {
       sum += requests[r].buckets[i];
-      ok = ok && buf_printf(b, "sessiond_request_duration_seconds_bucket{route=\"%s\",le=\"%g\"} %" PRIu64 "\n", routes[r], bounds_us[i] / 1e6, sum);
+      fprintf(f, "sessiond_request_duration_seconds_bucket{route=\"%s\",le=\"%g\"} %" PRIu64 "\n", routes[r], bounds_us[i] / 1e6, sum);
     }
-    ok = ok && buf_printf(b, "sessiond_request_duration_seconds_bucket{route=\"%s\",le=\"+Inf\"} %" PRIu64 "\n"
-                             "sessiond_request_duration_seconds_sum{route=\"%s\"} %.9f\n"
-                             "sessiond_request_duration_seconds_count{route=\"%s\"} %" PRIu64 "\n",
-                          routes[r], requests[r].count, routes[r], (double)requests[r].sum_ns / 1e9, routes[r], requests[r].count);
+    fprintf(f, "sessiond_request_duration_seconds_bucket{route=\"%s\",le=\"+Inf\"} %" PRIu64 "\n"
+               "sessiond_request_duration_seconds_sum{route=\"%s\"} %.9f\n"
+               "sessiond_request_duration_seconds_count{route=\"%s\"} %" PRIu64 "\n",
+            routes[r], requests[r].count, routes[r], (double)requests[r].sum_ns / 1e9, routes[r], requests[r].count);
   }
-  return ok;
 }
 
-bool metrics_write(struct buf *b, const struct metrics_now *now) {
+/* One counter for each of `count` labels. */
+static void write_labelled(FILE *f, const char *name, const char *help, const char *label, const char *const *labels, const uint64_t *values,
+                           size_t count) {
+  head(f, name, "counter", help);
+  for (size_t i = 0; i < count; i++) fprintf(f, "sessiond_%s{%s=\"%s\"} %" PRIu64 "\n", name, label, labels[i], values[i]);
+}
+
+char *metrics_text(const struct metrics_now *now, size_t *len) {
   const struct metrics *m = &metrics;
-  bool ok = buf_printf(b, "# HELP sessiond_build_info The running version.\n# TYPE sessiond_build_info gauge\n"
-                          "sessiond_build_info{version=\"%s\"} 1\n", SESSIOND_VERSION);
-  ok = ok && write_requests(b);
-  ok = ok && metric(b, "connections", "gauge", "Open connections of clients.", now->connections);
-  ok = ok && metric(b, "has_primary", "gauge", "1 while connected to a verified primary.", now->has_primary);
-  ok = ok && metric(b, "ready", "gauge", "1 while writes can be acknowledged.", now->ready);
-  ok = ok && metric(b, "replicas", "gauge", "Replicas linked to the primary.", now->replicas);
-  ok = ok && metric(b, "sentinels_connected", "gauge", "Sentinels that answer.", now->sentinels);
-  ok = ok && metric(b, "held", "gauge", "Requests waiting for a primary.", now->held_now);
-  ok = ok && metric(b, "held_total", "counter", "Requests that had to wait for a primary.", m->held);
-  ok = ok && metric(b, "held_expired_total", "counter", "Held requests that reached their deadline.", m->held_expired);
-  ok = ok && metric(b, "held_refused_total", "counter", "Requests refused because too many were held.", m->held_refused);
-  ok = ok && metric(b, "resent_total", "counter", "Requests sent again, their connection lost or Redis not ready.", m->resent);
-  ok = ok && metric(b, "writes_unknown_total", "counter", "Writes whose answer was lost.", m->unknown);
-  ok = ok && metric(b, "wait_short_total", "counter", "WAITs that too few replicas answered.", m->wait_short);
-  ok = ok && metric(b, "discoveries_total", "counter", "Searches for the primary.", now->discoveries);
-  ok = ok && metric(b, "failovers_total", "counter", "Changes of the primary followed.", now->failovers);
-  ok = ok && metric(b, "redis_connections_lost_total", "counter", "Connections to the primary that broke.", m->connections_lost);
-  ok = ok && buf_printf(b, "# HELP sessiond_acknowledged_writes_total Writes answered with success.\n"
-                           "# TYPE sessiond_acknowledged_writes_total counter\n"
-                           "sessiond_acknowledged_writes_total{durability=\"async\"} %" PRIu64 "\n"
-                           "sessiond_acknowledged_writes_total{durability=\"replicated\"} %" PRIu64 "\n",
-                        m->acked_async, m->acked_replicated);
-  ok = ok && buf_printf(b, "# HELP sessiond_redis_errors_total Error answers of Redis.\n# TYPE sessiond_redis_errors_total counter\n");
-  for (size_t i = 0; i < REDIS_ERROR_COUNT; i++) {
-    ok = ok && buf_printf(b, "sessiond_redis_errors_total{kind=\"%s\"} %" PRIu64 "\n", redis_errors[i], m->redis_errors[i]);
+  const struct {
+    const char *name, *type, *help;
+    uint64_t value;
+  } table[] = {
+      {"connections", "gauge", "Open connections of clients.", now->connections},
+      {"accept_pauses_total", "counter", "Times that no further client was accepted: connections-max was reached.", m->accept_pauses},
+      {"has_primary", "gauge", "1 while connected to a verified primary.", now->has_primary},
+      {"ready", "gauge", "1 while writes can be acknowledged.", now->ready},
+      {"replicas_linked", "gauge", "Replicas linked to the primary.", now->linked},
+      {"replicas_required", "gauge", "Replicas that a write waits for.", now->required},
+      {"replicas_excluded", "gauge", "Replicas that may not be promoted (replica-priority 0) and are not waited for.", now->excluded},
+      {"sentinels_connected", "gauge", "Sentinels that answer.", now->sentinels},
+      {"queue_depth", "gauge", "Requests not sent to Redis yet.", now->queued},
+      {"held", "gauge", "Of these, waiting for a primary or its replicas.", now->ready ? 0 : now->queued},
+      {"held_total", "counter", "Requests that had to wait for a primary.", m->held},
+      {"held_expired_total", "counter", "Held requests that reached their deadline.", m->held_expired},
+      {"held_refused_total", "counter", "Requests refused because too many were held.", m->held_refused},
+      {"resent_total", "counter", "Requests sent again, their connection lost or Redis not ready.", m->resent},
+      {"guard_hits_total", "counter", "Writes sent again that were found applied already.", m->guarded},
+      {"writes_unknown_total", "counter", "Writes whose outcome is not known.", m->unknown},
+      {"wait_short_total", "counter", "WAITs that too few replicas answered.", m->wait_short},
+      {"discoveries_total", "counter", "Searches for the primary.", now->discoveries},
+      {"failovers_total", "counter", "Changes of the primary followed.", now->failovers},
+      {"redis_connections_lost_total", "counter", "Connections to the primary that broke.", m->connections_lost},
+  };
+  char *text = NULL;
+  FILE *f = open_memstream(&text, len);
+  if (f == NULL) return NULL;
+  head(f, "build_info", "gauge", "The running version.");
+  fprintf(f, "sessiond_build_info{version=\"%s\"} 1\n", SESSIOND_VERSION);
+  write_requests(f);
+  for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+    head(f, table[i].name, table[i].type, table[i].help);
+    fprintf(f, "sessiond_%s %" PRIu64 "\n", table[i].name, table[i].value);
   }
-  return ok;
+  head(f, "without_primary_seconds_total", "counter", "Time without a primary.");
+  fprintf(f, "sessiond_without_primary_seconds_total %.3f\n", (double)now->lost_ms / 1e3);
+  write_labelled(f, "acknowledged_writes_total", "Writes answered with success.", "durability", durabilities, m->acked, METRICS_DURABILITIES);
+  write_labelled(f, "redis_errors_total", "Error answers of Redis.", "kind", redis_errors, m->redis_errors, REDIS_ERROR_COUNT);
+  bool failed = ferror(f) != 0;
+  if (fclose(f) == 0 && !failed) return text;
+  free(text);
+  return NULL;
 }

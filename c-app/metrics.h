@@ -2,9 +2,8 @@
 #ifndef METRICS_H
 #define METRICS_H
 
-#include "buf.h"
-
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum metrics_route {
@@ -19,7 +18,19 @@ enum metrics_route {
 };
 
 /* Answers of Redis that need another handling than "failed". */
-enum metrics_redis_error { REDIS_READONLY, REDIS_LOADING, REDIS_MASTERDOWN, REDIS_NOREPLICAS, REDIS_MISCONF, REDIS_OOM, REDIS_OTHER, REDIS_ERROR_COUNT };
+enum metrics_redis_error {
+  REDIS_READONLY,
+  REDIS_LOADING,
+  REDIS_MASTERDOWN,
+  REDIS_NOREPLICAS,
+  REDIS_MISCONF,
+  REDIS_OOM,
+  REDIS_NOSCRIPT,
+  REDIS_OTHER,
+  REDIS_ERROR_COUNT
+};
+
+#define METRICS_DURABILITIES 3 /* as enum config_durability counts them */
 
 /* Counters that only grow; whoever sees the event adds to them. */
 struct metrics {
@@ -27,22 +38,26 @@ struct metrics {
   uint64_t held_expired;     /* of these: answered 503 at their deadline */
   uint64_t held_refused;     /* answered 503 because the queue was full */
   uint64_t resent;           /* sent again after the connection was lost */
-  uint64_t unknown;          /* writes whose answer was lost: 503 */
-  uint64_t acked_async, acked_replicated;
+  uint64_t guarded;          /* writes sent again that were found applied already */
+  uint64_t unknown;          /* writes whose outcome is not known: 503 */
+  uint64_t acked[METRICS_DURABILITIES];
   uint64_t wait_short;       /* WAITs that too few replicas answered */
   uint64_t redis_errors[REDIS_ERROR_COUNT];
   uint64_t connections_lost; /* to the primary */
+  uint64_t accept_pauses;    /* times that no further client was accepted, connections_max being reached */
 };
 extern struct metrics metrics;
 
 /* What is read at the moment of asking. */
 struct metrics_now {
-  uint64_t held_now, discoveries, failovers;
-  unsigned sentinels, replicas, connections;
+  uint64_t queued, discoveries, failovers, lost_ms;
+  unsigned sentinels, linked, required, excluded, connections;
   bool has_primary, ready;
 };
 
+/* `status` is at most 599. */
 void metrics_request(enum metrics_route route, int status, uint64_t duration_ns);
-bool metrics_write(struct buf *out, const struct metrics_now *now);
+/* The text, to be freed; NULL when memory is short. */
+char *metrics_text(const struct metrics_now *now, size_t *len);
 
 #endif

@@ -1,6 +1,7 @@
 #include "notify.h"
 
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -39,6 +40,12 @@ void notify_send(struct notify *n, const char *message) {
   if (n->fd < 0) return;
   ssize_t sent = send(n->fd, message, strlen(message), MSG_NOSIGNAL);
   (void)sent;
+}
+
+void notify_reloading(struct notify *n) {
+  char message[64];
+  snprintf(message, sizeof message, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)uv_hrtime() / 1000);
+  notify_send(n, message);
 }
 
 void notify_stop(struct notify *n) {

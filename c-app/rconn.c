@@ -1,15 +1,17 @@
 #include "rconn.h"
 #include "buf.h"
+#include "tls.h"
 
-#include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define TICKS_PER_PING 4
 #define KEEP_BUFFER 262144 /* a write buffer that grew beyond this is given back */
+#define LENGTH_MAX 24      /* "$18446744073709551615\r\n" */
 
-enum state { CONNECTING, GREETING, READY, CLOSED };
+enum state { CONNECTING, SECURING, GREETING, READY, CLOSED };
 
 struct pending {
   rconn_reply_fn *fn; /* NULL: ours (HELLO, PING) */
@@ -30,8 +32,12 @@ struct rconn {
   const struct rconn_events *events;
   void *owner;
   redisReader *reader;
-  struct buf out;     /* appended, not yet written */
-  struct buf writing; /* lent to libuv while write_busy */
+  struct tls_link *tls; /* NULL: plain TCP */
+  struct buf out;       /* appended, not yet written */
+  size_t start;         /* where in `out` the command begins that is being built */
+  bool whole;           /* nothing of it is missing so far */
+  struct buf sealed;    /* with TLS: what was encrypted, not yet written */
+  struct buf writing;   /* lent to libuv while write_busy */
   bool write_busy;
   uint64_t appended, sent;
   struct pending *ring; /* first in, first answered */
@@ -48,7 +54,9 @@ static void on_closed(uv_handle_t *handle) {
   struct rconn *c = handle->data;
   if (--c->handles > 0) return;
   redisReaderFree(c->reader);
+  tls_close(c->tls);
   buf_free(&c->out);
+  buf_free(&c->sealed);
   buf_free(&c->writing);
   free(c->ring);
   free(c);
@@ -85,7 +93,7 @@ void rconn_close(struct rconn *c) { shut(c); }
 
 size_t rconn_pending(const struct rconn *c) { return c->count; }
 
-size_t rconn_backlog(const struct rconn *c) { return c->out.len + (c->write_busy ? c->writing.len : 0); }
+size_t rconn_backlog(const struct rconn *c) { return c->out.len + c->sealed.len + (c->write_busy ? c->writing.len : 0); }
 
 static bool ring_grow(struct rconn *c) {
   if (c->count < c->cap) return true;
@@ -100,8 +108,9 @@ static bool ring_grow(struct rconn *c) {
   return true;
 }
 
-static bool append_length(struct buf *b, char type, size_t n) {
-  char text[24];
+/* There is room for LENGTH_MAX. */
+static void put_length(struct buf *b, char type, size_t n) {
+  char text[LENGTH_MAX];
   char *p = text + sizeof text;
   *--p = '\n';
   *--p = '\r';
@@ -110,21 +119,45 @@ static bool append_length(struct buf *b, char type, size_t n) {
     n /= 10;
   } while (n > 0);
   *--p = type;
-  return buf_add(b, p, (size_t)(text + sizeof text - p));
+  size_t len = (size_t)(text + sizeof text - p);
+  memcpy(b->data + b->len, p, len);
+  b->len += len;
 }
 
-static bool append(struct rconn *c, rconn_reply_fn *fn, void *arg, unsigned blocks_ms, int argc, const char *const *argv,
-                   const size_t *lens) {
-  size_t start = c->out.len;
-  bool ok = ring_grow(c) && append_length(&c->out, '*', (size_t)argc);
-  for (int i = 0; ok && i < argc; i++) {
-    ok = append_length(&c->out, '$', lens[i]) && buf_add(&c->out, argv[i], lens[i]) && buf_add(&c->out, "\r\n", 2);
-  }
-  if (!ok) {
-    c->out.len = start;
+static void begin(struct rconn *c, unsigned argc) {
+  c->start = c->out.len;
+  c->whole = ring_grow(c) && buf_reserve(&c->out, LENGTH_MAX);
+  if (c->whole) put_length(&c->out, '*', argc);
+}
+
+void rconn_begin(struct rconn *c, unsigned argc) {
+  begin(c, argc);
+  if (c->state != READY) c->whole = false;
+}
+
+void rconn_arg2(struct rconn *c, const void *data, size_t len, const void *more, size_t more_len) {
+  struct buf *b = &c->out;
+  if (c->whole) c->whole = buf_reserve(b, LENGTH_MAX + len + more_len + 2);
+  if (!c->whole) return;
+  put_length(b, '$', len + more_len);
+  if (len > 0) memcpy(b->data + b->len, data, len);
+  b->len += len;
+  if (more_len > 0) memcpy(b->data + b->len, more, more_len);
+  b->len += more_len;
+  memcpy(b->data + b->len, "\r\n", 2);
+  b->len += 2;
+}
+
+void rconn_arg(struct rconn *c, const void *data, size_t len) { rconn_arg2(c, data, len, NULL, 0); }
+
+static void arg_text(struct rconn *c, const char *text) { rconn_arg(c, text, strlen(text)); }
+
+bool rconn_end(struct rconn *c, rconn_reply_fn *fn, void *arg, unsigned blocks_ms) {
+  if (!c->whole) {
+    c->out.len = c->start;
     return false;
   }
-  c->appended += c->out.len - start;
+  c->appended += c->out.len - c->start;
   c->ring[(c->head + c->count) % c->cap] = (struct pending){
       .fn = fn, .arg = arg, .end = c->appended, .deadline = now(c) + c->opt.timeout_ms + blocks_ms, .blocks = blocks_ms > 0};
   c->count++;
@@ -132,9 +165,17 @@ static bool append(struct rconn *c, rconn_reply_fn *fn, void *arg, unsigned bloc
   return true;
 }
 
-bool rconn_command(struct rconn *c, rconn_reply_fn *fn, void *arg, unsigned blocks_ms, int argc, const char *const *argv,
-                   const size_t *lens) {
-  return c->state == READY && append(c, fn, arg, blocks_ms, argc, argv, lens);
+bool rconn_ask(struct rconn *c, rconn_reply_fn *fn, void *arg, unsigned blocks_ms, ...) {
+  va_list words, again;
+  unsigned argc = 0;
+  va_start(words, blocks_ms);
+  va_copy(again, words);
+  while (va_arg(words, const char *) != NULL) argc++;
+  rconn_begin(c, argc);
+  while (argc-- > 0) arg_text(c, va_arg(again, const char *));
+  va_end(again);
+  va_end(words);
+  return rconn_end(c, fn, arg, blocks_ms);
 }
 
 static void on_written(uv_write_t *req, int status) {
@@ -150,26 +191,39 @@ static void on_written(uv_write_t *req, int status) {
   }
 }
 
+/* Moves `out` into `sealed`, encrypted. It counts as sent from then on: a record can't be taken back out of the stream. */
+static bool seal(struct rconn *c) {
+  if (!tls_write(c->tls, c->out.data, c->out.len) || !tls_take(c->tls, &c->sealed)) return false;
+  c->sent = c->appended;
+  c->out.len = 0;
+  return true;
+}
+
 void rconn_flush(struct rconn *c) {
-  if (c->state == CLOSED || c->state == CONNECTING || c->write_busy || c->out.len == 0) return;
-  uv_buf_t b = uv_buf_init(c->out.data, (unsigned)c->out.len);
+  if (c->state == CLOSED || c->write_busy) return;
+  if (c->tls != NULL && !seal(c)) {
+    fail(c, "TLS: cannot encrypt");
+    return;
+  }
+  struct buf *from = c->tls != NULL ? &c->sealed : &c->out;
+  if (from->len == 0) return;
+  uv_buf_t b = uv_buf_init(from->data, (unsigned)from->len);
   int n = uv_try_write((uv_stream_t *)&c->tcp, &b, 1);
   if (n == UV_EAGAIN) n = 0;
   if (n < 0) {
     fail(c, uv_strerror(n));
     return;
   }
-  if ((size_t)n == c->out.len) {
-    c->sent = c->appended;
-    c->out.len = 0;
-    if (c->out.cap > KEEP_BUFFER) buf_free(&c->out);
+  /* What the kernel did not take is libuv's until on_written. It counts as sent: nobody can say how much was. */
+  c->sent = c->appended;
+  if ((size_t)n == from->len) {
+    from->len = 0;
+    if (from->cap > KEEP_BUFFER) buf_free(from);
     return;
   }
-  /* The rest is libuv's until on_written. It counts as sent: nobody can say how much of it the kernel took. */
-  c->sent = c->appended;
   struct buf spare = c->writing;
-  c->writing = c->out;
-  c->out = spare;
+  c->writing = *from;
+  *from = spare;
   c->write_busy = true;
   c->write.data = c;
   b = uv_buf_init(c->writing.data + n, (unsigned)(c->writing.len - (size_t)n));
@@ -208,16 +262,39 @@ static void take_reply(struct rconn *c, const redisReply *r) {
   }
 }
 
-static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *b) {
-  struct rconn *c = stream->data;
-  if (n == 0) return;
-  if (n < 0) {
-    fail(c, n == UV_EOF ? "closed by the server" : uv_strerror((int)n));
+static void greet(struct rconn *c) {
+  bool sign_in = c->opt.password[0] != '\0';
+  c->state = GREETING;
+  begin(c, sign_in ? 7 : 4);
+  arg_text(c, "HELLO");
+  arg_text(c, "3");
+  if (sign_in) {
+    arg_text(c, "AUTH");
+    arg_text(c, c->opt.user[0] != '\0' ? c->opt.user : "default");
+    arg_text(c, c->opt.password);
+  }
+  arg_text(c, "SETNAME");
+  arg_text(c, "sessiond");
+  if (rconn_end(c, NULL, NULL, 0)) {
+    rconn_flush(c);
+  } else {
+    fail(c, "out of memory");
+  }
+}
+
+/* One step of TLS' handshake. */
+static void secure(struct rconn *c) {
+  int done = tls_shake(c->tls);
+  if (done > 0) {
+    greet(c);
     return;
   }
-  c->heard_at = now(c);
-  c->pinged = false;
-  if (redisReaderFeed(c->reader, b->base, (size_t)n) != REDIS_OK) {
+  rconn_flush(c); /* in failure too: the peer learns the reason */
+  if (done < 0) fail(c, tls_error(c->tls));
+}
+
+static void take_bytes(struct rconn *c, const char *data, size_t len) {
+  if (redisReaderFeed(c->reader, data, len) != REDIS_OK) {
     fail(c, c->reader->errstr);
     return;
   }
@@ -233,31 +310,46 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *b) {
   }
 }
 
+static void take_sealed(struct rconn *c, const char *data, size_t len) {
+  static char plain[16384]; /* a record; take_bytes copies it */
+  if (!tls_feed(c->tls, data, len)) {
+    fail(c, "out of memory");
+    return;
+  }
+  if (c->state == SECURING) secure(c);
+  while (c->state == GREETING || c->state == READY) {
+    int n = tls_read(c->tls, plain, sizeof plain);
+    if (n == 0) return;
+    if (n < 0) {
+      fail(c, tls_error(c->tls));
+    } else {
+      take_bytes(c, plain, (size_t)n);
+    }
+  }
+}
+
+static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *b) {
+  struct rconn *c = stream->data;
+  if (n == 0) return;
+  if (n < 0) {
+    fail(c, n == UV_EOF ? "closed by the server" : uv_strerror((int)n));
+    return;
+  }
+  c->heard_at = now(c);
+  c->pinged = false;
+  if (c->tls != NULL) {
+    take_sealed(c, b->base, (size_t)n);
+  } else {
+    take_bytes(c, b->base, (size_t)n);
+  }
+}
+
 /* One area for all connections: libuv fills it and calls on_read, which copies, before it reads the next. */
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *b) {
   static char area[65536];
   (void)handle;
   (void)suggested;
   *b = uv_buf_init(area, sizeof area);
-}
-
-static void greet(struct rconn *c) {
-  const char *argv[7] = {"HELLO", "3"};
-  size_t lens[7];
-  int argc = 2;
-  if (c->opt.password[0] != '\0') {
-    argv[argc++] = "AUTH";
-    argv[argc++] = c->opt.user[0] != '\0' ? c->opt.user : "default";
-    argv[argc++] = c->opt.password;
-  }
-  argv[argc++] = "SETNAME";
-  argv[argc++] = "sessiond";
-  for (int i = 0; i < argc; i++) lens[i] = strlen(argv[i]);
-  if (!append(c, NULL, NULL, 0, argc, argv, lens)) {
-    fail(c, "out of memory");
-    return;
-  }
-  rconn_flush(c);
 }
 
 static void on_connected(uv_connect_t *req, int status) {
@@ -270,8 +362,12 @@ static void on_connected(uv_connect_t *req, int status) {
     fail(c, uv_strerror(rc));
     return;
   }
-  c->state = GREETING;
-  greet(c);
+  if (c->tls != NULL) {
+    c->state = SECURING;
+    secure(c);
+  } else {
+    greet(c);
+  }
 }
 
 /* The deadlines. A late tick means that this process slept (stopped, or starved): what the peer sent meanwhile is still
@@ -295,9 +391,7 @@ static void on_tick(uv_timer_t *timer) {
   } else if (c->blocking == 0 && silent >= c->opt.dead_ms) {
     fail(c, "silent for too long");
   } else if (c->blocking == 0 && silent >= c->opt.ping_ms && !c->pinged) {
-    static const char *const argv[] = {"PING"};
-    static const size_t lens[] = {4};
-    c->pinged = append(c, NULL, NULL, 0, 1, argv, lens);
+    c->pinged = rconn_ask(c, NULL, NULL, 0, "PING", NULL);
     rconn_flush(c);
   }
 }
@@ -307,8 +401,11 @@ struct rconn *rconn_open(uv_loop_t *loop, const struct rconn_options *options, c
   struct rconn *c = calloc(1, sizeof *c);
   if (c == NULL) return NULL;
   c->reader = redisReaderCreate();
-  if (c->reader == NULL || !addr_sockaddr(&options->addr, &to) || uv_timer_init(loop, &c->tick) < 0) {
+  if (options->tls != NULL) c->tls = tls_open(options->tls, options->addr.ip);
+  if (c->reader == NULL || (options->tls != NULL && c->tls == NULL) || !addr_sockaddr(&options->addr, &to) ||
+      uv_timer_init(loop, &c->tick) < 0) {
     redisReaderFree(c->reader);
+    tls_close(c->tls);
     free(c);
     return NULL;
   }

@@ -1,11 +1,13 @@
-/* rconn: one connection to a Redis server or a Sentinel, over libuv, with hiredis' reader for the protocol.
+/* rconn: one multiplexed connection to a Redis or a Sentinel, over libuv, with hiredis' reader for the replies.
  *
  * Why not hiredis' own asynchronous context: when a connection breaks it fails every pending command without saying
  * which of them were sent, and it trusts TCP. Here each command that loses its answer is told whether it was handed to
  * the kernel, and a peer that is silent is given up although its TCP connection still looks open.
  *
- *   rconn_open       connects, greets (HELLO 3, which also signs in), then calls events->ready
- *   rconn_command    appends a command; nothing leaves before rconn_flush, so that a loop turn makes one write
+ *   rconn_open       connects (over TLS when the options say so), greets (HELLO 3, which also signs in), then ready
+ *   rconn_begin, rconn_arg..., rconn_end
+ *                    append a command; nothing leaves before rconn_flush, so that a loop turn makes one write
+ *   rconn_ask        the same for a few words of text
  *   rconn_close      ends it; the struct frees itself when libuv has closed its handles
  *
  * Every command's callback runs exactly once: with the answer, or with NULL when the connection ended first.
@@ -21,11 +23,13 @@
 #include <uv.h>
 
 struct rconn;
+struct tls; /* tls.h */
 
 struct rconn_options {
   struct addr addr;
   const char *user;     /* "" is the default user; borrowed, must outlive the connection */
   const char *password; /* "" is none; borrowed likewise */
+  struct tls *tls;      /* NULL: plain TCP; borrowed likewise */
   unsigned timeout_ms;  /* deadline of a command */
   unsigned ping_ms;     /* silence after which PING is sent */
   unsigned dead_ms;     /* silence after which the connection is lost; also the deadline of connect and greeting */
@@ -45,10 +49,16 @@ typedef void rconn_reply_fn(void *owner, void *arg, const redisReply *reply, boo
 /* NULL when memory or descriptors are short. `events` and what the options borrow must outlive the connection. */
 struct rconn *rconn_open(uv_loop_t *loop, const struct rconn_options *options, const struct rconn_events *events, void *owner);
 
+/* One command, argument by argument: rconn_begin, `argc` arguments, rconn_end, without anything in between. Want of memory is
+ * remembered and told by rconn_end. rconn_arg2 is one argument made of two pieces. */
+void rconn_begin(struct rconn *c, unsigned argc);
+void rconn_arg(struct rconn *c, const void *data, size_t len);
+void rconn_arg2(struct rconn *c, const void *data, size_t len, const void *more, size_t more_len);
 /* `blocks_ms` is not 0 for a command that blocks in the server (WAIT): it extends the deadline, and silence is no sign
  * of death until it is answered. False: nothing was appended (no memory, or not connected), the callback won't run. */
-bool rconn_command(struct rconn *c, rconn_reply_fn *fn, void *arg, unsigned blocks_ms, int argc, const char *const *argv,
-                   const size_t *lens);
+bool rconn_end(struct rconn *c, rconn_reply_fn *fn, void *arg, unsigned blocks_ms);
+/* The whole command as words, the last followed by NULL. */
+bool rconn_ask(struct rconn *c, rconn_reply_fn *fn, void *arg, unsigned blocks_ms, ...) __attribute__((sentinel));
 
 /* Sends what was appended. May end the connection, and so call events->lost. */
 void rconn_flush(struct rconn *c);

@@ -1,87 +1,78 @@
 #include "request.h"
 
 #include <string.h>
+#include <strings.h>
 
 #define METHOD_MAX 16
 
-enum line { LINE_START, LINE_START_LF, LINE_METHOD, LINE_TARGET, LINE_VERSION, LINE_DONE };
-enum header { HEADER_OTHER, HEADER_HOST, HEADER_ENCODING, HEADER_EXPECT };
+/* The headers of interest; the first REQUEST_KEPT are kept. */
+enum { FIELD_HOST = REQUEST_KEPT, FIELD_ENCODING, FIELD_EXPECT, FIELD_OTHER };
+static const char *const fields[FIELD_OTHER] = {[REQUEST_ID] = "x-request-id", [REQUEST_IF_MATCH] = "if-match",
+                                                [REQUEST_IF_NONE_MATCH] = "if-none-match", [FIELD_HOST] = "host",
+                                                [FIELD_ENCODING] = "transfer-encoding", [FIELD_EXPECT] = "expect"};
 
-static bool refuse(struct request *r, int status, const char *why) {
-  /* The first reason stands: what comes after it is only its consequence. */
-  if (r->status == 0) {
-    r->status = status;
-    r->why = why;
-  }
-  return false;
+/* For the callbacks, which end the parser with -1. The first reason stands: what comes after it is its consequence. */
+static int refuse(struct request *r, int status, const char *why) {
+  if (r->status != 0) return -1;
+  r->status = status;
+  r->why = why;
+  return -1;
 }
 
-static bool scan_version(struct request *r, char c) {
-  static const char rest[] = "HTTP/1.?\r\n";
-  size_t at = r->line_at;
-  bool digit = at == 5 || at == 7;
-  if (at == 7 ? (c != '0' && c != '1') : c != rest[at]) {
-    return digit && c >= '0' && c <= '9' ? refuse(r, 505, "HTTP version") : refuse(r, 400, "request line");
-  }
-  if (at == 7) r->http_1_0 = c == '0';
-  if (rest[++r->line_at] == '\0') r->line_state = LINE_DONE;
-  return true;
+static bool is(const char *text, size_t len, const char *word) { return len == strlen(word) && strncasecmp(text, word, len) == 0; }
+
+static bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+/* llhttp is lenient about the request line, so it is read here before. */
+static int check_line(struct request *r) {
+  char *target = r->line, *end = r->line + r->line_len;
+  while ((*target >= 'A' && *target <= 'Z') || *target == '-') target++;
+  if (target == r->line || target - r->line > METHOD_MAX || *target++ != ' ') return refuse(r, 400, "method");
+  char *version = target;
+  while (*version > ' ' && *version < 0x7f && *version != '#') version++;
+  r->target = target;
+  r->target_len = (size_t)(version - target);
+  if (*version != ' ' || (*target != '/' && (*target != '*' || r->target_len != 1))) return refuse(r, 400, "request target");
+  if (r->target_len > REQUEST_TARGET_MAX) return refuse(r, 414, "request target is too long");
+  if (end - version != 11 || memcmp(version, " HTTP/", 6) != 0 || version[7] != '.' || !is_digit(version[6]) || !is_digit(version[8]) ||
+      version[9] != '\r') return refuse(r, 400, "request line");
+  if (version[6] != '1' || version[8] > '1') return refuse(r, 505, "HTTP version");
+  r->http_1_0 = version[8] == '0';
+  if (llhttp_execute(&r->parser, r->line, r->line_len) != HPE_OK) return refuse(r, 400, llhttp_get_error_reason(&r->parser));
+  *version = '\0';
+  r->line_done = true;
+  return 0;
 }
 
-/* llhttp is lenient about the request line, so it is read here too. One CRLF before it is allowed (RFC 9112, 2.2). */
-static bool scan_line(struct request *r, const char *data, size_t len) {
-  for (size_t i = 0; i < len && r->line_state != LINE_DONE; i++) {
-    char c = data[i];
-    switch (r->line_state) {
-      case LINE_START:
-        if (c == '\r' && r->line_at == 0) {
-          r->line_state = LINE_START_LF;
-          break;
-        }
-        r->line_at = 0;
-        r->line_state = LINE_METHOD;
-        /* fall through */
-      case LINE_METHOD:
-        if (c == ' ' && r->line_at > 0) {
-          r->line_state = LINE_TARGET;
-        } else if (((c < 'A' || c > 'Z') && c != '-') || r->line_at++ == METHOD_MAX) {
-          return refuse(r, 400, "method");
-        }
-        break;
-      case LINE_START_LF:
-        if (c != '\n') return refuse(r, 400, "request line");
-        r->line_state = LINE_START;
-        r->line_at = 1;
-        break;
-      case LINE_TARGET:
-        if (c == ' ' && r->target_len > 0) {
-          r->target[r->target_len] = '\0';
-          r->line_state = LINE_VERSION;
-          r->line_at = 0;
-        } else if (c <= ' ' || c == 0x7f || c == '#' || (r->target_len == 0 && c != '/' && c != '*')) {
-          return refuse(r, 400, "request target");
-        } else if (r->target_len == REQUEST_TARGET_MAX) {
-          return refuse(r, 414, "request target is too long");
-        } else {
-          r->target[r->target_len++] = c;
-        }
-        break;
-      default:
-        if (!scan_version(r, c)) return false;
-    }
+/* Takes bytes of the request line; says how many. One empty line before it is allowed (RFC 9112, 2.2). */
+static size_t take_line(struct request *r, const char *data, size_t len) {
+  const char *end = memchr(data, '\n', len);
+  size_t n = end != NULL ? (size_t)(end - data) + 1 : len;
+  if (n > sizeof r->line - r->line_len) {
+    n = sizeof r->line - r->line_len;
+    end = NULL;
   }
-  return true;
+  memcpy(r->line + r->line_len, data, n);
+  r->line_len += n;
+  r->head_bytes += n;
+  if (end != NULL && !r->line_skipped && is(r->line, r->line_len, "\r\n")) {
+    r->line_skipped = true;
+    r->line_len = 0;
+  } else if (end != NULL) {
+    check_line(r);
+  } else if (r->line_len == sizeof r->line) {
+    refuse(r, 414, "request line is too long");
+  }
+  return n;
 }
 
-static char lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c; }
-
-static bool is(const char *text, size_t len, const char *word) { return len == strlen(word) && memcmp(text, word, len) == 0; }
-
-/* Collects lower-case text; what does not fit is of no interest and gets a length that matches nothing. */
+/* What does not fit gets a length that is over `size`, and matches nothing. */
 static void collect(char *to, uint8_t *have, size_t size, const char *data, size_t len) {
-  for (size_t i = 0; i < len && *have <= size; i++) {
-    if (*have < size) to[*have] = lower(data[i]);
-    (*have)++;
+  if (*have > size || len > size - *have) {
+    *have = (uint8_t)(size + 1);
+  } else {
+    memcpy(to + *have, data, len);
+    *have = (uint8_t)(*have + len);
   }
 }
 
@@ -89,9 +80,7 @@ static int on_field(llhttp_t *p, const char *data, size_t len) {
   struct request *r = p->data;
   if (r->head_done) {
     r->trailer_bytes += len;
-    if (r->trailer_bytes <= REQUEST_HEAD_MAX) return 0;
-    refuse(r, 431, "trailers are too long");
-    return -1;
+    return r->trailer_bytes <= REQUEST_HEAD_MAX ? 0 : refuse(r, 431, "trailers are too long");
   }
   collect(r->name, &r->name_len, sizeof r->name, data, len);
   return 0;
@@ -99,12 +88,8 @@ static int on_field(llhttp_t *p, const char *data, size_t len) {
 
 static int on_field_end(llhttp_t *p) {
   struct request *r = p->data;
-  r->header = HEADER_OTHER;
-  if (!r->head_done) {
-    if (is(r->name, r->name_len, "host")) r->header = HEADER_HOST;
-    if (is(r->name, r->name_len, "transfer-encoding")) r->header = HEADER_ENCODING;
-    if (is(r->name, r->name_len, "expect")) r->header = HEADER_EXPECT;
-  }
+  r->field = r->head_done ? FIELD_OTHER : 0;
+  while (r->field < FIELD_OTHER && !is(r->name, r->name_len, fields[r->field])) r->field++;
   r->name_len = r->value_len = 0;
   return 0;
 }
@@ -112,49 +97,53 @@ static int on_field_end(llhttp_t *p) {
 static int on_value(llhttp_t *p, const char *data, size_t len) {
   struct request *r = p->data;
   if (r->head_done) return on_field(p, data, len);
-  if (r->header != HEADER_OTHER) collect(r->value, &r->value_len, sizeof r->value, data, len);
+  if (r->field != FIELD_OTHER) collect(r->value, &r->value_len, sizeof r->value, data, len);
   return 0;
 }
 
 static int on_value_end(llhttp_t *p) {
   struct request *r = p->data;
   size_t len = r->value_len;
+  if (r->field == FIELD_OTHER) return 0;
   while (len > 0 && len <= sizeof r->value && (r->value[len - 1] == ' ' || r->value[len - 1] == '\t')) len--;
-  bool ok = true;
-  if (r->header == HEADER_HOST && ++r->hosts > 1) ok = refuse(r, 400, "more than one Host");
-  if (r->header == HEADER_ENCODING && (++r->encodings > 1 || !is(r->value, len, "chunked"))) ok = refuse(r, 400, "Transfer-Encoding");
-  if (r->header == HEADER_EXPECT) {
+  if (r->field < REQUEST_KEPT) {
+    bool whole = !r->header[r->field].given && len <= sizeof r->value;
+    r->header[r->field].given = true;
+    r->header[r->field].len = whole ? (uint8_t)len : 0;
+    if (whole) memcpy(r->header[r->field].text, r->value, len);
+  } else if (r->field == FIELD_HOST) {
+    if (++r->hosts > 1) return refuse(r, 400, "more than one Host");
+  } else if (r->field == FIELD_ENCODING) {
+    if (++r->encodings > 1 || !is(r->value, len, "chunked")) return refuse(r, 400, "Transfer-Encoding");
+  } else {
     r->wants_continue = is(r->value, len, "100-continue");
-    if (!r->wants_continue) ok = refuse(r, 417, "Expect");
+    if (!r->wants_continue) return refuse(r, 417, "Expect");
   }
-  return ok ? 0 : -1;
+  return 0;
 }
 
 static int on_head(llhttp_t *p) {
   struct request *r = p->data;
+  uint64_t length = (p->flags & F_CONTENT_LENGTH) != 0 ? p->content_length : 0;
   r->head_done = true;
-  bool ok = true;
-  if (!r->http_1_0 && r->hosts == 0) ok = refuse(r, 400, "no Host");
-  if (r->http_1_0 && r->encodings > 0) ok = refuse(r, 400, "Transfer-Encoding in HTTP/1.0");
-  if ((p->flags & F_CONTENT_LENGTH) != 0 && p->content_length > r->body_max) ok = refuse(r, 413, "body is too long");
-  bool body = (p->flags & F_CHUNKED) != 0 || ((p->flags & F_CONTENT_LENGTH) != 0 && p->content_length > 0);
-  r->wants_continue = r->wants_continue && body && !r->http_1_0;
+  if (!r->http_1_0 && r->hosts == 0) return refuse(r, 400, "no Host");
+  if (r->http_1_0 && r->encodings > 0) return refuse(r, 400, "Transfer-Encoding in HTTP/1.0");
+  if (length > r->body_max) return refuse(r, 413, "body is too long");
+  r->wants_continue = r->wants_continue && ((p->flags & F_CHUNKED) != 0 || length > 0) && !r->http_1_0;
   /* An upgrade is an offer that we decline: the request goes on as HTTP/1.1. */
   p->upgrade = 0;
-  return ok ? 0 : -1;
+  return 0;
+}
+
+/* What is announced and too long is refused at once, not when it has come. */
+static int on_chunk(llhttp_t *p) {
+  struct request *r = p->data;
+  return p->content_length <= r->body_max - r->body.len ? 0 : refuse(r, 413, "body is too long");
 }
 
 static int on_body(llhttp_t *p, const char *data, size_t len) {
   struct request *r = p->data;
-  if (len > r->body_max - r->body.len) {
-    refuse(r, 413, "body is too long");
-    return -1;
-  }
-  if (!buf_add(&r->body, data, len)) {
-    refuse(r, 503, "out of memory");
-    return -1;
-  }
-  return 0;
+  return buf_add(&r->body, data, len) ? 0 : refuse(r, 503, "out of memory");
 }
 
 static int on_message(llhttp_t *p) {
@@ -165,41 +154,28 @@ static int on_message(llhttp_t *p) {
   return HPE_PAUSED; /* request_feed stops here, at the first byte of what follows */
 }
 
-static void start_parser(struct request *r) {
-  static llhttp_settings_t settings;
-  static bool settings_ready;
-  if (!settings_ready) {
-    llhttp_settings_init(&settings);
-    settings.on_header_field = on_field;
-    settings.on_header_field_complete = on_field_end;
-    settings.on_header_value = on_value;
-    settings.on_header_value_complete = on_value_end;
-    settings.on_headers_complete = on_head;
-    settings.on_body = on_body;
-    settings.on_message_complete = on_message;
-    settings_ready = true;
-  }
+void request_free(struct request *r) { buf_free(&r->body); }
+
+void request_init(struct request *r, size_t body_max) {
+  static const llhttp_settings_t settings = {.on_header_field = on_field,
+                                             .on_header_field_complete = on_field_end,
+                                             .on_header_value = on_value,
+                                             .on_header_value_complete = on_value_end,
+                                             .on_headers_complete = on_head,
+                                             .on_chunk_header = on_chunk,
+                                             .on_body = on_body,
+                                             .on_message_complete = on_message};
+  memset(r, 0, sizeof *r);
+  r->body_max = body_max;
   llhttp_init(&r->parser, HTTP_REQUEST, &settings);
   r->parser.data = r;
 }
 
-void request_init(struct request *r, size_t body_max) {
-  memset(r, 0, sizeof *r);
-  r->body_max = body_max;
-  start_parser(r);
-}
-
-void request_reset(struct request *r) {
-  buf_free(&r->body);
-  request_init(r, r->body_max);
-}
-
 enum request_verdict request_feed(struct request *r, const char *data, size_t len, size_t *used) {
+  size_t fed = 0;
   *used = len;
-  if (r->status != 0) return REQUEST_BAD;
-  if (len > 0) r->begun = true;
-  if (r->line_state != LINE_DONE && !scan_line(r, data, len)) return REQUEST_BAD;
-  for (size_t fed = 0; fed < len;) {
+  while (fed < len && r->status == 0 && !r->line_done) fed += take_line(r, data + fed, len - fed);
+  while (fed < len && r->status == 0) {
     size_t n = len - fed;
     if (!r->head_done && n > REQUEST_HEAD_MAX - r->head_bytes) n = REQUEST_HEAD_MAX - r->head_bytes;
     llhttp_errno_t e = llhttp_execute(&r->parser, data + fed, n);
@@ -207,17 +183,11 @@ enum request_verdict request_feed(struct request *r, const char *data, size_t le
       *used = (size_t)(llhttp_get_error_pos(&r->parser) - data);
       return REQUEST_DONE;
     }
-    if (e != HPE_OK) {
-      refuse(r, 400, llhttp_get_error_reason(&r->parser));
-      return REQUEST_BAD;
-    }
+    if (e != HPE_OK) refuse(r, 400, llhttp_get_error_reason(&r->parser));
     fed += n;
     if (r->head_done) continue;
     r->head_bytes += n;
-    if (r->head_bytes == REQUEST_HEAD_MAX) {
-      refuse(r, 431, "headers are too long");
-      return REQUEST_BAD;
-    }
+    if (r->head_bytes == REQUEST_HEAD_MAX) refuse(r, 431, "headers are too long");
   }
-  return REQUEST_MORE;
+  return r->status != 0 ? REQUEST_BAD : REQUEST_MORE;
 }

@@ -17,38 +17,48 @@
 #include <stdint.h>
 
 #define REQUEST_TARGET_MAX 255 /* longer: 414 */
+#define REQUEST_LINE_MAX (REQUEST_TARGET_MAX + 32)
 #define REQUEST_HEAD_MAX 8192  /* request line and headers; longer: 431 */
+#define REQUEST_VALUE_MAX 128  /* of a header that is kept */
 
 enum request_verdict { REQUEST_MORE, REQUEST_DONE, REQUEST_BAD };
+
+/* The headers that are kept. */
+enum request_header { REQUEST_ID, REQUEST_IF_MATCH, REQUEST_IF_NONE_MATCH, REQUEST_KEPT };
 
 struct request {
   /* Of a request that is done. */
   uint8_t method; /* enum llhttp_method */
   bool keep_alive;
   bool http_1_0;
-  uint16_t target_len;
-  char target[REQUEST_TARGET_MAX + 1]; /* NUL-terminated */
-  struct buf body;                     /* owned by the request */
+  size_t target_len;
+  const char *target; /* NUL-terminated; part of this struct */
+  struct {
+    bool given;
+    uint8_t len; /* 0 also for what came twice or is longer than REQUEST_VALUE_MAX */
+    char text[REQUEST_VALUE_MAX];
+  } header[REQUEST_KEPT];
+  struct buf body; /* owned by the request */
   /* Of a bad one. */
   int status;
   const char *why; /* a literal, or a text of llhttp's */
   /* While more is needed: the client waits for "100 Continue" before it sends the body. Cleared by whoever answers. */
   bool wants_continue;
-  bool begun; /* a byte has arrived */
 
   /* Private. */
   llhttp_t parser;
   size_t body_max, head_bytes, trailer_bytes;
-  uint8_t line_state, line_at, hosts, encodings, header, name_len, value_len;
-  bool head_done;
-  char name[20], value[16];
+  size_t line_len;
+  uint8_t hosts, encodings, field, name_len, value_len;
+  bool line_done, line_skipped, head_done;
+  char line[REQUEST_LINE_MAX], name[20], value[REQUEST_VALUE_MAX];
 };
 
 /* `body_max`: a longer body is refused with 413. */
 void request_init(struct request *r, size_t body_max);
 /* Takes the next bytes. `*used` says how many belong to this request; with REQUEST_DONE what follows is the next one's. */
 enum request_verdict request_feed(struct request *r, const char *data, size_t len, size_t *used);
-/* Ready for the next request; gives back the body's memory. */
-void request_reset(struct request *r);
+/* Gives back the body's memory. */
+void request_free(struct request *r);
 
 #endif

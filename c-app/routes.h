@@ -9,7 +9,16 @@
  *   DELETE /v1/sessions/{id}          204, or 404
  *
  * {id} is [A-Za-z0-9._-]{1,128}, else 400. HEAD goes where GET goes. OPTIONS says what is allowed; another method: 405.
- * 503 carries Retry-After: 1 and a sentence; after a PUT or DELETE it may mean that the outcome is unknown. */
+ * 503 carries Retry-After: 1 and a sentence; after a PUT or DELETE it may mean that the outcome is unknown.
+ *
+ * X-Request-Id of a PUT or DELETE, 1 to 128 visible ASCII characters, else 400: the same request sent again with the same id
+ * is applied once, also through another instance. An id that came before with another write: 422.
+ *
+ * 200 of a GET and 204 of a PUT carry an ETag. Conditions, which fail with 412:
+ *   If-Match: "etag" or *             GET, PUT, DELETE: the session has this version, or exists
+ *   If-None-Match: *                  PUT: it does not exist yet
+ *   If-None-Match: "etag" or *        GET: 304 when it has this version, or exists
+ * A list of etags and a weak one are not looked into: they match nothing. Hence every other condition of a write fails. */
 #ifndef ROUTES_H
 #define ROUTES_H
 

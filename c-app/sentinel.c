@@ -7,25 +7,25 @@
 #include <string.h>
 
 #define TICK_MS 25
-#define ASK_SEARCHING_MS 100
-#define ASK_FOLLOWING_MS 1000
 #define REOPEN_MS 200
-#define MAJORITY_PATIENCE_MS 1000 /* a search waits this long for a majority, then takes what there is */
-#define FLOOR_MS 15000
-#define PROMISE_MS 10000 /* a failover that was begun is waited for this long */
-#define EVENT_MAX 512
-#define SWITCH "+switch-master"
-#define PROMOTION "+failover-state-send-slaveof-noone"
-#define ABORT "-failover-abort-slave-timeout"
+#define ASK_MS 1000         /* Sentinels, and replicas */
+#define ASK_PRIMARY_MS 500
+#define ASK_CLOSELY_MS 100  /* Sentinels, while there is no primary or writes wait */
+#define RETRY_PRIORITY_MS 1000
 
+enum kind { SENTINEL, REDIS };
+
+/* A connection that is kept up. `at` is the index in follow's answers or nodes. */
 struct peer {
   struct sentinel *s;
+  enum kind kind;
+  size_t at;
   struct rconn *conn; /* NULL: closed, to be opened at reopen_at */
-  bool ready;
-  bool asked;
-  uint64_t reopen_at;
-  struct addr heard;  /* of the first half of a question */
-  bool heard_addr;
+  bool ready, asked;
+  uint64_t reopen_at, asked_at;
+  uint64_t priority_at;        /* when its priority was last set */
+  struct follow_answer heard;  /* the first third of a Sentinel's answer */
+  char note[128];              /* the last thing logged about a failed step, so that it is said once */
 };
 
 struct sentinel {
@@ -34,376 +34,234 @@ struct sentinel {
   const struct sentinel_events *events;
   void *owner;
   uv_timer_t tick;
-  struct peer peers[SENTINEL_MAX];
-  struct sentinel_answer answers[SENTINEL_MAX];
-  struct rconn *probe; /* asks ROLE of probed; NULL: none */
-  struct addr probed;
-  bool probe_forced; /* by +switch-master: older answers do not turn it away */
-  bool following;    /* `primary` is announced and nobody suspects it */
-  struct addr primary;
-  struct addr promised;    /* the replica that a failover under way promotes */
-  uint64_t promised_until; /* 0: none under way */
-  uint64_t floor, below_since; /* below_since: 0, or when a majority began to say less than the floor */
-  uint64_t searching_since, announced_at, asked_at;
+  struct follow follow;
+  struct peer sentinels[FOLLOW_SENTINELS_MAX], redis[FOLLOW_NODES_MAX];
   struct sentinel_stats stats;
-  bool stopped;
-  char note[200]; /* the last thing logged about a failed step, so that it is said once */
+  bool pressed, closed;
 };
 
-/* pure */
+static uint64_t now(const struct sentinel *s) { return uv_now(s->loop); }
+static struct follow_node *node_of(struct peer *p) { return &p->s->follow.nodes[p->at]; }
+static struct follow_answer *answer_of(struct peer *p) { return &p->s->follow.answers[p->at]; }
+static const struct addr *addr_of(struct peer *p) { return p->kind == SENTINEL ? &p->s->opt.addrs[p->at] : &node_of(p)->addr; }
 
-int sentinel_choose(const struct sentinel_answer *answers, size_t count, uint64_t floor) {
-  int best = -1;
-  size_t best_votes = 0;
-  for (size_t i = 0; i < count; i++) {
-    const struct sentinel_answer *a = &answers[i];
-    if (!a->known || a->epoch < floor) continue;
-    size_t votes = 0;
-    for (size_t j = 0; j < count; j++) {
-      if (answers[j].known && answers[j].epoch == a->epoch && addr_equal(&answers[j].addr, &a->addr)) votes++;
-    }
-    if (best >= 0) {
-      const struct sentinel_answer *b = &answers[best];
-      if (a->epoch != b->epoch) {
-        if (a->epoch < b->epoch) continue;
-      } else if (a->announced != b->announced) {
-        if (b->announced) continue;
-      } else if (votes <= best_votes) {
-        continue;
-      }
-    }
-    best = (int)i;
-    best_votes = votes;
-  }
-  return best;
-}
-
-static bool is_text(const redisReply *r) { return r->type == REDIS_REPLY_STRING || r->type == REDIS_REPLY_STATUS; }
-
-bool sentinel_parse_addr(const redisReply *reply, struct addr *out) {
-  if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2) return false;
-  if (!is_text(reply->element[0]) || !is_text(reply->element[1])) return false;
-  return addr_set(out, reply->element[0]->str, reply->element[1]->str);
-}
-
-uint64_t sentinel_parse_epoch(const redisReply *reply) {
-  if (reply->type != REDIS_REPLY_ARRAY && reply->type != REDIS_REPLY_MAP) return 0;
-  for (size_t i = 0; i + 1 < reply->elements; i += 2) {
-    const redisReply *key = reply->element[i], *value = reply->element[i + 1];
-    if (is_text(key) && is_text(value) && strcmp(key->str, "config-epoch") == 0) return strtoull(value->str, NULL, 10);
-  }
-  return 0;
-}
-
-/* Cuts `text` at its blanks, into `copy`. Returns the number of words; 0 when there are more than `max`. */
-static size_t split(const char *text, char *copy, size_t size, const char **word, size_t max) {
-  char *save = NULL;
-  size_t words = 0;
-  if (strlen(text) >= size) return 0;
-  strcpy(copy, text);
-  for (char *w = strtok_r(copy, " ", &save); w != NULL; w = strtok_r(NULL, " ", &save)) {
-    if (words == max) return 0;
-    word[words++] = w;
-  }
-  return words;
-}
-
-bool sentinel_parse_switch(const char *text, const char *master_name, struct addr *out) {
-  char copy[EVENT_MAX];
-  const char *word[5];
-  return split(text, copy, sizeof copy, word, 5) == 5 && strcmp(word[0], master_name) == 0 && addr_set(out, word[3], word[4]);
-}
-
-bool sentinel_parse_promotion(const char *text, const char *master_name, struct addr *out) {
-  char copy[EVENT_MAX];
-  const char *word[8];
-  if (split(text, copy, sizeof copy, word, 8) != 8 || strcmp(word[0], "slave") != 0 || strcmp(word[4], "@") != 0) return false;
-  return strcmp(word[5], master_name) == 0 && addr_set(out, word[2], word[3]);
-}
-
-/* "master name ip port" */
-static bool names_master(const char *text, const char *master_name) {
-  char copy[EVENT_MAX];
-  const char *word[4];
-  return split(text, copy, sizeof copy, word, 4) == 4 && strcmp(word[1], master_name) == 0;
-}
-
-bool sentinel_parse_role(const redisReply *reply, unsigned *replicas) {
-  *replicas = 0;
-  if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 3 || !is_text(reply->element[0])) return false;
-  if (strcmp(reply->element[0]->str, "master") != 0) return false;
-  if (reply->element[2]->type == REDIS_REPLY_ARRAY) *replicas = (unsigned)reply->element[2]->elements;
-  return true;
-}
-
-/* the probe */
-
-static void note(struct sentinel *s, const struct addr *addr, const char *why) {
-  char text[ADDR_TEXT_MAX], line[sizeof s->note];
-  snprintf(line, sizeof line, "%s: %s", addr_text(addr, text), why);
-  if (strcmp(line, s->note) == 0) return;
-  strcpy(s->note, line);
-  log_info("%s", line);
-}
-
-static void probe_end(struct sentinel *s) {
-  if (s->probe == NULL) return;
-  struct rconn *probe = s->probe;
-  s->probe = NULL;
-  s->probe_forced = false;
-  rconn_close(probe);
-}
-
-static void on_role(void *owner, void *arg, const redisReply *reply, bool sent) {
-  struct sentinel *s = owner;
-  unsigned replicas;
+static void note(struct peer *p, const char *why) {
   char text[ADDR_TEXT_MAX];
-  (void)arg;
-  (void)sent;
-  if (reply == NULL) return; /* on_probe_lost follows, or the probe was ended on purpose */
-  bool primary = sentinel_parse_role(reply, &replicas);
-  probe_end(s);
-  if (!primary) {
-    note(s, &s->probed, reply->type == REDIS_REPLY_ERROR ? reply->str : "named as primary, but does not say so itself");
-    return;
-  }
-  uint64_t t = uv_now(s->loop);
-  bool moved = s->primary.port != 0 && !addr_equal(&s->primary, &s->probed);
-  if (moved) s->stats.failovers++;
-  log_info("primary is %s%s, found in %llu ms", addr_text(&s->probed, text), moved ? " (another one)" : "",
-           (unsigned long long)(s->following ? 0 : t - s->searching_since));
-  s->primary = s->probed;
-  s->following = true;
-  s->announced_at = t;
-  s->note[0] = '\0';
-  s->events->primary(s->owner, &s->primary);
+  if (strncmp(p->note, why, sizeof p->note - 1) == 0) return;
+  snprintf(p->note, sizeof p->note, "%s", why);
+  log_info("%s: %s", addr_text(addr_of(p), text), p->note);
 }
 
-static void on_probe_ready(void *owner, struct rconn *c) {
-  static const char *const argv[] = {"ROLE"};
-  static const size_t lens[] = {4};
-  (void)owner;
-  /* Without memory the probe stays silent and its deadline ends it. */
-  if (rconn_command(c, on_role, NULL, 0, 1, argv, lens)) rconn_flush(c);
-}
-
-static void on_probe_lost(void *owner, struct rconn *c, const char *why) {
-  struct sentinel *s = owner;
-  if (s->probe != c) return;
-  s->probe = NULL;
-  s->probe_forced = false;
-  note(s, &s->probed, why);
-}
-
-static void probe_start(struct sentinel *s, const struct addr *addr, bool forced) {
-  static const struct rconn_events events = {.ready = on_probe_ready, .lost = on_probe_lost};
-  if (s->probe != NULL && addr_equal(&s->probed, addr)) {
-    s->probe_forced = s->probe_forced || forced;
-    return;
-  }
-  probe_end(s);
-  struct rconn_options o = {.addr = *addr, .user = s->opt.redis_user, .password = s->opt.redis_password,
-                            .timeout_ms = s->opt.dead_ms, .ping_ms = s->opt.ping_ms, .dead_ms = s->opt.dead_ms};
-  s->probed = *addr;
-  s->probe_forced = forced;
-  s->probe = rconn_open(s->loop, &o, &events, s);
-}
-
-/* the decision */
-
-static void search(struct sentinel *s) {
-  if (!s->following) return;
-  s->following = false;
-  s->stats.discoveries++;
-  s->searching_since = uv_now(s->loop);
-}
-
-/* The floor falls only when a majority has said less than it for FLOOR_MS. */
-static void settle_floor(struct sentinel *s, size_t known, uint64_t highest) {
-  uint64_t t = uv_now(s->loop);
-  if (highest >= s->floor || known * 2 <= s->opt.count) {
-    if (highest > s->floor) s->floor = highest;
-    s->below_since = 0;
-  } else if (s->below_since == 0) {
-    s->below_since = t;
-  } else if (t - s->below_since >= FLOOR_MS) {
-    log_info("the Sentinels were set up anew: their epoch fell from %llu to %llu", (unsigned long long)s->floor,
-             (unsigned long long)highest);
-    s->floor = highest;
-    s->below_since = 0;
-  }
-}
-
-static void call_off(struct sentinel *s) {
-  if (s->promised_until == 0) return;
-  s->promised_until = 0;
-  s->events->moving(s->owner, false);
-}
+static bool awaiting(const struct sentinel *s) { return !s->follow.following || now(s) < s->follow.expected_until; }
 
 static void decide(struct sentinel *s) {
-  size_t known = 0;
-  uint64_t highest = 0;
-  for (size_t i = 0; i < s->opt.count; i++) {
-    if (!s->answers[i].known) continue;
-    known++;
-    if (s->answers[i].epoch > highest) highest = s->answers[i].epoch;
-  }
-  settle_floor(s, known, highest);
-  if (known * 2 <= s->opt.count && uv_now(s->loop) - s->searching_since < MAJORITY_PATIENCE_MS) return;
-  int best = sentinel_choose(s->answers, s->opt.count, s->floor);
-  if (best < 0) return;
-  const struct addr *addr = &s->answers[best].addr;
-  if (s->promised_until != 0) {
-    if (addr_equal(addr, &s->promised)) {
-      s->promised_until = 0; /* the Sentinels say it too: the failover is done */
-    } else if (uv_now(s->loop) >= s->promised_until) {
-      call_off(s);
-    } else if (s->following && addr_equal(&s->primary, &s->promised)) {
-      return;
-    } else {
-      addr = &s->promised;
-    }
-  }
-  if (s->probe_forced && !addr_equal(addr, &s->probed)) return;
-  if (s->following && addr_equal(addr, &s->primary)) {
-    probe_end(s);
-    return;
-  }
-  search(s);
-  probe_start(s, addr, false);
+  char text[ADDR_TEXT_MAX];
+  struct addr before = s->follow.primary;
+  bool followed = s->follow.following;
+  uint64_t since = s->follow.doubted_at;
+  const struct addr *primary = follow_decide(&s->follow, now(s));
+  if (followed && !s->follow.following) s->stats.discoveries++;
+  if (primary == NULL) return;
+  bool moved = before.port != 0 && !addr_equal(&before, primary);
+  uint64_t lost_ms = followed ? 0 : now(s) - since;
+  s->stats.failovers += moved;
+  s->stats.lost_ms += lost_ms;
+  for (size_t i = 0; i < FOLLOW_SENTINELS_MAX; i++) s->sentinels[i].note[0] = '\0';
+  for (size_t i = 0; i < FOLLOW_NODES_MAX; i++) s->redis[i].note[0] = '\0';
+  log_info("primary is %s%s, found in %llu ms", addr_text(primary, text), moved ? " (another one)" : "", (unsigned long long)lost_ms);
+  s->events->primary(s->owner, primary);
 }
 
-/* the Sentinels */
-
-/* The Sentinels' connections are owned by their struct peer. */
-
-static const struct addr *addr_of(const struct peer *p) { return &p->s->opt.addrs[p - p->s->peers]; }
-static struct sentinel_answer *answer_of(struct peer *p) { return &p->s->answers[p - p->s->peers]; }
-
-static void on_addr(void *owner, void *arg, const redisReply *reply, bool sent) {
-  struct peer *p = owner;
-  (void)arg;
-  (void)sent;
-  p->heard_addr = reply != NULL && sentinel_parse_addr(reply, &p->heard);
-  if (reply != NULL && !p->heard_addr) {
-    note(p->s, addr_of(p),
-         reply->type == REDIS_REPLY_ERROR ? reply->str : "this Sentinel does not know the primary's name, or no address");
-  }
-}
+/* asking */
 
 static void on_master(void *owner, void *arg, const redisReply *reply, bool sent) {
   struct peer *p = owner;
   (void)arg;
   (void)sent;
+  p->heard.known = reply != NULL && follow_parse_master(reply, &p->heard);
+}
+
+static void on_master_addr(void *owner, void *arg, const redisReply *reply, bool sent) {
+  struct peer *p = owner;
+  struct follow_answer *a = answer_of(p);
+  (void)arg;
+  (void)sent;
+  if (reply == NULL) return;
+  if (!p->heard.known || !follow_parse_addr(reply, &a->addr)) {
+    note(p, reply->type == REDIS_REPLY_ERROR ? reply->str : "this Sentinel does not know the primary's name, or no address");
+    return;
+  }
+  a->known = true;
+  a->announced = false;
+  a->epoch = p->heard.epoch;
+  a->link_down_max_ms = p->heard.link_down_max_ms;
+  follow_node(&p->s->follow, &a->addr);
+}
+
+static void on_replicas(void *owner, void *arg, const redisReply *reply, bool sent) {
+  struct peer *p = owner;
+  struct addr seen[FOLLOW_NODES_MAX];
+  size_t count = 0;
+  (void)arg;
+  (void)sent;
   p->asked = false;
   if (reply == NULL) return;
-  *answer_of(p) = (struct sentinel_answer){.known = p->heard_addr, .epoch = sentinel_parse_epoch(reply), .addr = p->heard};
-  if (p->heard_addr) decide(p->s);
+  if (!follow_parse_replicas(reply, answer_of(p), seen, &count) && reply->type != REDIS_REPLY_ERROR) {
+    note(p, "its list of replicas can't be read (numeric addresses only)"); /* an error was told of the question before */
+  }
+  for (size_t i = 0; i < count; i++) follow_node(&p->s->follow, &seen[i]);
+  decide(p->s);
 }
 
-static void ask(struct peer *p) {
-  struct sentinel *s = p->s;
-  if (p->conn == NULL || !p->ready || p->asked) return;
-  const char *who[] = {"SENTINEL", "GET-MASTER-ADDR-BY-NAME", s->opt.master_name};
-  const char *state[] = {"SENTINEL", "MASTER", s->opt.master_name};
-  size_t name_len = strlen(s->opt.master_name);
-  /* Both in one write: the Sentinel answers them from one state. */
-  if (!rconn_command(p->conn, on_addr, NULL, 0, 3, who, (size_t[]){8, 23, name_len})) return;
-  if (!rconn_command(p->conn, on_master, NULL, 0, 3, state, (size_t[]){8, 6, name_len})) return;
-  p->asked = true;
-  rconn_flush(p->conn);
-}
-
-static void ask_all(struct sentinel *s) {
-  s->asked_at = uv_now(s->loop);
-  for (size_t i = 0; i < s->opt.count; i++) ask(&s->peers[i]);
-}
-
-static void on_subscribed(void *owner, void *arg, const redisReply *reply, bool sent) {
+static void on_info(void *owner, void *arg, const redisReply *reply, bool sent) {
   struct peer *p = owner;
   (void)arg;
   (void)sent;
-  if (reply != NULL && reply->type == REDIS_REPLY_ERROR) note(p->s, addr_of(p), reply->str);
+  if (reply != NULL && !follow_parse_info(reply, node_of(p))) note(p, reply->type == REDIS_REPLY_ERROR ? reply->str : "its INFO can't be read");
 }
 
-static void on_peer_ready(void *owner, struct rconn *c) {
-  static const char *const channels[] = {SWITCH, PROMOTION, ABORT};
+static void on_role(void *owner, void *arg, const redisReply *reply, bool sent) {
+  struct peer *p = owner;
+  struct follow_role role;
+  (void)arg;
+  (void)sent;
+  p->asked = false;
+  if (reply == NULL) return;
+  if (follow_parse_role(reply, &role)) {
+    follow_heard(&p->s->follow, node_of(p), &role, p->asked_at, now(p->s));
+    decide(p->s);
+  } else {
+    note(p, reply->type == REDIS_REPLY_ERROR ? reply->str : "its role can't be read");
+  }
+}
+
+static void ask(struct peer *p) {
+  const char *name = p->s->opt.master_name;
+  bool ok;
+  p->asked_at = now(p->s);
+  if (p->kind == SENTINEL) {
+    /* All in one write: the Sentinel answers them from one state. The epoch first, should a failover come between: an older
+     * epoch with the newer address does no harm, the opposite would. */
+    ok = rconn_ask(p->conn, on_master, NULL, 0, "SENTINEL", "MASTER", name, NULL) &&
+         rconn_ask(p->conn, on_master_addr, NULL, 0, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", name, NULL) &&
+         rconn_ask(p->conn, on_replicas, NULL, 0, "SENTINEL", "REPLICAS", name, NULL);
+  } else {
+    /* INFO first: a role is judged with the lineage of this connection's server, and not of the one that was there before. */
+    ok = rconn_ask(p->conn, on_info, NULL, 0, "INFO", "replication", NULL) && rconn_ask(p->conn, on_role, NULL, 0, "ROLE", NULL);
+  }
+  p->asked = ok;
+  rconn_flush(p->conn);
+}
+
+static void ask_sentinels(struct sentinel *s) {
+  for (size_t i = 0; i < s->opt.count; i++) {
+    if (s->sentinels[i].ready && !s->sentinels[i].asked) ask(&s->sentinels[i]);
+  }
+}
+
+/* the connections */
+
+static void on_subscribed(void *owner, void *arg, const redisReply *reply, bool sent) {
+  (void)arg;
+  (void)sent;
+  if (reply != NULL && reply->type == REDIS_REPLY_ERROR) note(owner, reply->str);
+}
+
+static void on_ready(void *owner, struct rconn *c) {
+  static const char *const channels[] = {"+switch-master", "+sdown", "-sdown", "+odown", "+failover-state-send-slaveof-noone"};
   struct peer *p = owner;
   p->ready = true;
-  p->s->stats.connected++;
-  /* A command each, since each channel is confirmed by an answer of its own. */
-  for (size_t i = 0; i < sizeof channels / sizeof channels[0]; i++) {
-    const char *argv[] = {"SUBSCRIBE", channels[i]};
-    const size_t lens[] = {9, strlen(channels[i])};
-    if (!rconn_command(c, on_subscribed, NULL, 0, 2, argv, lens)) log_error("out of memory: a Sentinel is not subscribed to");
+  if (p->kind == SENTINEL) {
+    p->s->stats.connected++;
+    /* A command each, since each channel is confirmed by an answer of its own. */
+    for (size_t i = 0; i < sizeof channels / sizeof channels[0]; i++) {
+      if (!rconn_ask(c, on_subscribed, NULL, 0, "SUBSCRIBE", channels[i], NULL)) log_error("out of memory: a Sentinel is not subscribed to");
+    }
   }
   ask(p);
 }
 
-static void on_switch(struct peer *p, const struct addr *to) {
-  struct sentinel *s = p->s;
-  *answer_of(p) = (struct sentinel_answer){.known = true, .announced = true, .epoch = s->floor, .addr = *to};
-  s->promised_until = 0;
-  if (!s->following || !addr_equal(to, &s->primary)) {
-    search(s);
-    probe_start(s, to, true);
-  }
-  ask_all(s);
-}
-
-static void on_promotion(struct sentinel *s, const struct addr *to) {
-  char text[ADDR_TEXT_MAX];
-  log_info("a failover promotes %s", addr_text(to, text));
-  s->promised = *to;
-  s->promised_until = uv_now(s->loop) + PROMISE_MS;
-  if (s->following && addr_equal(to, &s->primary)) return;
-  s->events->moving(s->owner, true);
-  search(s);
-  probe_start(s, to, true);
-}
-
-static void on_peer_push(void *owner, struct rconn *c, const redisReply *message) {
+static void on_push(void *owner, struct rconn *c, const redisReply *message) {
   struct peer *p = owner;
   struct sentinel *s = p->s;
   struct addr to;
   (void)c;
-  if (message->elements != 3 || !is_text(message->element[1]) || !is_text(message->element[2])) return;
+  if (message->elements != 3 || message->element[1]->str == NULL || message->element[2]->str == NULL) return;
   const char *channel = message->element[1]->str, *text = message->element[2]->str;
-  if (strcmp(channel, SWITCH) == 0 && sentinel_parse_switch(text, s->opt.master_name, &to)) on_switch(p, &to);
-  if (strcmp(channel, PROMOTION) == 0 && sentinel_parse_promotion(text, s->opt.master_name, &to)) on_promotion(s, &to);
-  if (strcmp(channel, ABORT) == 0 && names_master(text, s->opt.master_name)) call_off(s);
+  if (strcmp(channel, "+switch-master") == 0) {
+    if (!follow_parse_switch(text, s->opt.master_name, &to)) return;
+    follow_switched(&s->follow, answer_of(p), &to);
+    follow_node(&s->follow, &to);
+    decide(s);
+  } else {
+    if (!follow_parse_event(text, s->opt.master_name)) return;
+    if (strcmp(channel, "+odown") == 0 || strncmp(channel, "+failover", 9) == 0) follow_expect(&s->follow, now(s));
+  }
+  ask_sentinels(s);
 }
 
-static void on_peer_lost(void *owner, struct rconn *c, const char *why) {
+static void on_lost(void *owner, struct rconn *c, const char *why) {
   struct peer *p = owner;
   (void)c;
-  if (p->ready) {
-    p->s->stats.connected--;
-    note(p->s, addr_of(p), why);
-  }
+  if (p->ready) note(p, why);
+  if (p->ready && p->kind == SENTINEL) p->s->stats.connected--;
   p->conn = NULL;
   p->ready = p->asked = false;
-  p->reopen_at = uv_now(p->s->loop) + REOPEN_MS;
-  *answer_of(p) = (struct sentinel_answer){0};
+  if (p->kind == SENTINEL) {
+    follow_lost(answer_of(p));
+  } else {
+    node_of(p)->known = false;
+  }
 }
 
 static void open_peer(struct peer *p) {
-  static const struct rconn_events events = {.ready = on_peer_ready, .push = on_peer_push, .lost = on_peer_lost};
-  struct sentinel *s = p->s;
-  struct rconn_options o = {.addr = *addr_of(p), .user = "", .password = s->opt.sentinel_password,
-                            .timeout_ms = s->opt.timeout_ms, .ping_ms = s->opt.ping_ms, .dead_ms = s->opt.dead_ms};
-  p->conn = rconn_open(s->loop, &o, &events, p);
-  if (p->conn == NULL) p->reopen_at = uv_now(s->loop) + REOPEN_MS;
+  static const struct rconn_events events = {.ready = on_ready, .push = on_push, .lost = on_lost};
+  const struct sentinel_options *opt = &p->s->opt;
+  bool redis = p->kind == REDIS;
+  struct rconn_options o = {.addr = *addr_of(p), .user = redis ? opt->redis_user : "", .tls = opt->tls,
+                            .password = redis ? opt->redis_password : opt->sentinel_password,
+                            .timeout_ms = opt->timeout_ms, .ping_ms = opt->ping_ms, .dead_ms = opt->dead_ms};
+  p->conn = rconn_open(p->s->loop, &o, &events, p);
+  /* Counted from here: one that lived longer, as of a server that cuts its clients since it is being promoted, is opened
+   * again at once. */
+  p->reopen_at = now(p->s) + REOPEN_MS;
+}
+
+static void on_priority(void *owner, void *arg, const redisReply *reply, bool sent) {
+  (void)arg;
+  (void)sent;
+  if (reply != NULL && reply->type == REDIS_REPLY_ERROR) note(owner, reply->str);
+}
+
+static void set_priority(struct sentinel *s, struct follow_node *node, unsigned priority, const char *why) {
+  struct peer *p = &s->redis[node - s->follow.nodes];
+  char text[16], addr[ADDR_TEXT_MAX];
+  if (!p->ready || (p->priority_at != 0 && now(s) - p->priority_at < RETRY_PRIORITY_MS)) return;
+  p->priority_at = now(s);
+  snprintf(text, sizeof text, "%u", priority);
+  log_info("replica %s gets priority %u: %s", addr_text(&node->addr, addr), priority, why);
+  if (rconn_ask(p->conn, on_priority, NULL, 0, "CONFIG", "SET", "replica-priority", text, NULL)) ask(p);
+}
+
+static void keep(struct peer *p, uint64_t every_ms) {
+  uint64_t t = now(p->s);
+  if (p->conn == NULL && t >= p->reopen_at) open_peer(p);
+  if (p->ready && !p->asked && t - p->asked_at >= every_ms) ask(p);
 }
 
 static void on_tick(uv_timer_t *timer) {
   struct sentinel *s = timer->data;
-  uint64_t t = uv_now(s->loop);
-  for (size_t i = 0; i < s->opt.count; i++) {
-    if (s->peers[i].conn == NULL && t >= s->peers[i].reopen_at) open_peer(&s->peers[i]);
+  bool closely = awaiting(s);
+  for (size_t i = 0; i < s->opt.count; i++) keep(&s->sentinels[i], closely || s->pressed ? ASK_CLOSELY_MS : ASK_MS);
+  for (size_t i = 0; i < s->follow.node_count; i++) {
+    bool primary = addr_equal(&s->follow.nodes[i].addr, &s->follow.primary);
+    keep(&s->redis[i], closely || (primary && s->pressed) ? 0 : primary ? ASK_PRIMARY_MS : ASK_MS);
   }
-  if (s->promised_until != 0 && !s->following && s->probe == NULL) decide(s);
-  if (t - s->asked_at >= (s->following ? ASK_FOLLOWING_MS : ASK_SEARCHING_MS)) ask_all(s);
+  decide(s);
+  struct follow_node *laggard = s->pressed ? follow_laggard(&s->follow, now(s), s->opt.exclude_after_ms, s->opt.least) : NULL;
+  struct follow_node *recovered = follow_recovered(&s->follow, now(s));
+  if (laggard != NULL) set_priority(s, laggard, 0, "it does not keep up, and must not be promoted");
+  if (recovered != NULL) set_priority(s, recovered, s->opt.replica_priority, "it has caught up");
 }
 
 /* life */
@@ -416,39 +274,63 @@ struct sentinel *sentinel_new(uv_loop_t *loop, const struct sentinel_options *op
   s->opt = *options;
   s->events = events;
   s->owner = owner;
-  s->searching_since = s->asked_at = uv_now(loop);
   s->stats.discoveries = 1;
-  for (size_t i = 0; i < SENTINEL_MAX; i++) s->peers[i].s = s;
-  if (uv_timer_init(loop, &s->tick) < 0) {
-    free(s);
-    return NULL;
-  }
+  follow_init(&s->follow, options->count, options->replica_priority != 0 && options->least != 0, uv_now(loop));
+  for (size_t i = 0; i < FOLLOW_SENTINELS_MAX; i++) s->sentinels[i] = (struct peer){.s = s, .kind = SENTINEL, .at = i};
+  for (size_t i = 0; i < FOLLOW_NODES_MAX; i++) s->redis[i] = (struct peer){.s = s, .kind = REDIS, .at = i};
+  uv_timer_init(loop, &s->tick); /* cannot fail: it only fills in the struct */
   s->tick.data = s;
   uv_timer_start(&s->tick, on_tick, 0, TICK_MS);
   return s;
 }
 
 void sentinel_suspect(struct sentinel *s, const char *why) {
-  if (!s->following || s->stopped) return;
+  if (!s->follow.following || s->closed) return;
   char text[ADDR_TEXT_MAX];
-  log_info("primary %s is suspected: %s", addr_text(&s->primary, text), why);
-  search(s);
-  /* Ask at once, but not when the same primary failed right after it was found (it loads its data, say). */
-  if (s->searching_since - s->announced_at >= ASK_SEARCHING_MS) ask_all(s);
+  log_info("primary %s is suspected: %s", addr_text(&s->follow.primary, text), why);
+  follow_doubt(&s->follow, now(s));
+  s->stats.discoveries++;
+  ask_sentinels(s);
 }
 
-struct sentinel_stats sentinel_stats(const struct sentinel *s) { return s->stats; }
+unsigned sentinel_required(const struct sentinel *s) {
+  struct addr counted[FOLLOW_NODES_MAX];
+  if (s->opt.least == 0) return 0;
+  unsigned count = (unsigned)follow_counted(&s->follow, now(s), counted);
+  return count > s->opt.least ? count : s->opt.least;
+}
 
-void sentinel_stop(struct sentinel *s) {
-  if (s->stopped) return;
-  s->stopped = true;
-  probe_end(s);
-  for (size_t i = 0; i < s->opt.count; i++) {
-    struct rconn *c = s->peers[i].conn;
-    s->peers[i].conn = NULL;
-    if (c != NULL) rconn_close(c);
+unsigned sentinel_linked(const struct sentinel *s) {
+  for (size_t i = 0; i < s->follow.node_count; i++) {
+    const struct follow_node *node = &s->follow.nodes[i];
+    if (node->known && addr_equal(&node->addr, &s->follow.primary)) return (unsigned)node->role.linked;
   }
-  uv_close((uv_handle_t *)&s->tick, NULL);
+  return 0;
 }
 
-void sentinel_free(struct sentinel *s) { free(s); }
+bool sentinel_covered(const struct sentinel *s, const struct follow_role *role, long long offset) {
+  return follow_covered(&s->follow, now(s), role, offset, s->opt.least);
+}
+
+void sentinel_press(struct sentinel *s, bool waiting) { s->pressed = waiting; }
+
+struct sentinel_stats sentinel_stats(const struct sentinel *s) {
+  struct sentinel_stats stats = s->stats;
+  stats.linked = sentinel_linked(s);
+  stats.required = sentinel_required(s);
+  for (size_t i = 0; i < s->follow.node_count; i++) stats.excluded += s->follow.nodes[i].known && s->follow.nodes[i].priority == 0;
+  if (!s->follow.following) stats.lost_ms += now(s) - s->follow.doubted_at;
+  return stats;
+}
+
+static void on_closed(uv_handle_t *handle) { free(handle->data); }
+
+void sentinel_close(struct sentinel *s) {
+  s->closed = true;
+  for (size_t i = 0; i < FOLLOW_SENTINELS_MAX + FOLLOW_NODES_MAX; i++) {
+    struct peer *p = i < FOLLOW_SENTINELS_MAX ? &s->sentinels[i] : &s->redis[i - FOLLOW_SENTINELS_MAX];
+    if (p->conn != NULL) rconn_close(p->conn);
+    p->conn = NULL;
+  }
+  uv_close((uv_handle_t *)&s->tick, on_closed);
+}

@@ -1,163 +1,181 @@
 #include "store.h"
+#include "guard.h"
 #include "log.h"
 #include "metrics.h"
 #include "rconn.h"
+#include "tls.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define TICK_MS 20
-#define ROLE_MS 500         /* how often the primary is asked whether it still is one, and for its replicas */
-#define ROLE_SHORT_MS 50    /* the same while it has too few replicas */
-#define LEAVE_MS 100        /* a demoted primary's remaining answers are awaited this long */
-#define NOREPLICAS_MS 50    /* pause after NOREPLICAS */
+#define PAUSE_MS 25         /* before a write is tried again that Redis refused for now (NOREPLICAS, LOADING) */
+#define PRESS_MS 50         /* a batch that waits longer makes us look closely at the replicas */
+#define RETRY_MS 10         /* how long a WAIT blocks that only makes the replicas report */
 #define COMPLAIN_MS 1000    /* at most one line of log in this time */
 #define BACKLOG_MAX 1048576 /* bytes under way to Redis, after which requests wait in the queue */
-#define KEY_PREFIX "session:"
-#define ID_MAX 128
+#define LANES_MAX 17
+#define SHA_LEN 40
+
+/* A connection to the primary. The first is for reads, and for writes that wait for no replica; each of the others carries
+ * one batch of writes at a time. */
+struct lane {
+  struct store *s;
+  struct rconn *conn;
+  struct hold batch; /* applied, to be acknowledged when the replicas have them */
+  bool waiting;      /* a batch is under way */
+  uint64_t since;    /* when it was sent */
+  long long offset;  /* of the primary, after the batch */
+  bool fsynced;      /* as far as WAITAOF says */
+};
 
 struct store {
   uv_loop_t *loop;
   const struct config *cfg;
+  struct tls *tls; /* NULL: plain TCP */
   struct sentinel *sentinel;
   uv_prepare_t prepare; /* before the loop sleeps: sends what timers submitted */
   uv_check_t check;     /* after the sockets were read: sends what clients submitted */
   uv_timer_t tick;
   struct addr primary;
-  struct rconn *reads;
-  struct rconn *writes; /* the same as reads when durability is async */
-  unsigned greeted;
-  bool up;      /* both greeted, and ROLE said that it is a primary */
-  bool moving;  /* a failover was begun: the primary is read from, but not written to */
-  bool leaving; /* the primary was demoted: only the answers under way are awaited */
-  uint64_t leave_by;
-  unsigned replicas;
-  bool role_asked;
-  uint64_t role_at, complained_at, writes_from; /* writes_from: no write before that time (NOREPLICAS) */
-  bool batch;                    /* a WAIT is under way */
-  struct hold held_reads, held_writes;
-  struct hold applied; /* writes that the primary has, waiting for WAIT's answer */
+  struct lane lanes[LANES_MAX];
+  size_t lane_count, ready; /* open ones; those that have greeted */
+  bool up;                  /* all greeted, and the script is loaded */
+  bool loading;             /* the script is under way */
+  uint64_t paused_until, complained_at;
+  struct hold reads, writes;
+  char sha[SHA_LEN];
+  uint64_t seed, count; /* of tags */
+  char session_ttl[16], request_ttl[16];
   bool stopped;
-  char ttl[16];
-  char required[16], wait_ms[16];
 };
 
-static bool replicated(const struct store *s) { return s->cfg->durability == CONFIG_REPLICATED; }
+static uint64_t now(const struct store *s) { return uv_now(s->loop); }
+static bool replicated(const struct store *s) { return s->cfg->durability != CONFIG_ASYNC; }
+static struct hold *queue_of(struct store *s, const struct store_op *op) { return op->kind == STORE_GET ? &s->reads : &s->writes; }
 
-static void finish(struct store_op *op, enum store_result result, const char *text) {
+static void finish(struct store_op *op, enum store_result result, const char *text, const char *etag) {
   op->state = STORE_IDLE;
-  op->done(op, result, text, strlen(text));
+  op->done(op, result, text, strlen(text), etag);
 }
 
-static void acknowledge(struct store *s, struct store_op *op, bool absent) {
-  if (replicated(s)) {
-    metrics.acked_replicated++;
-  } else {
-    metrics.acked_async++;
-  }
-  finish(op, absent ? STORE_ABSENT : STORE_OK, "");
+static void acknowledge(struct store *s, struct store_op *op) {
+  metrics.acked[s->cfg->durability]++;
+  finish(op, op->outcome, "", op->outcome == STORE_OK && op->kind == STORE_SET ? op->tag : NULL);
 }
 
-static void unknown(struct store_op *op, const char *why) {
-  metrics.unknown++;
-  finish(op, STORE_UNKNOWN, why);
+static void unavailable(struct store_op *op, const char *why) {
+  bool unknown = op->kind != STORE_GET && op->sent;
+  metrics.unknown += unknown;
+  finish(op, unknown ? STORE_UNKNOWN : STORE_UNAVAILABLE, why, NULL);
 }
 
 static void hold_again(struct store *s, struct store_op *op) {
   if (s->stopped) {
-    finish(op, STORE_UNAVAILABLE, "shutting down");
+    unavailable(op, "shutting down");
     return;
   }
   metrics.resent++;
   op->state = STORE_HELD;
-  hold_return(op->kind == STORE_GET ? &s->held_reads : &s->held_writes, &op->item);
+  hold_return(queue_of(s, op), &op->item);
+}
+
+/* tags */
+
+static void put_chars(char *out, uint64_t bits, size_t chars) {
+  static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+  for (size_t i = 0; i < chars; i++, bits >>= 6) out[i] = digits[bits & 63];
+}
+
+/* FNV-1a. */
+static uint64_t hash(uint64_t h, const char *data, size_t len) {
+  for (size_t i = 0; i < len; i++) h = (h ^ (unsigned char)data[i]) * UINT64_C(1099511628211);
+  return h;
+}
+
+static void make_tag(struct store *s, struct store_op *op) {
+  uint64_t h = hash(UINT64_C(14695981039346656037) + op->kind, op->condition, strlen(op->condition));
+  put_chars(op->tag, s->seed, STORE_ETAG_LEN / 2);
+  put_chars(op->tag + STORE_ETAG_LEN / 2, s->count++, STORE_ETAG_LEN / 2);
+  put_chars(op->tag + STORE_ETAG_LEN, hash(h, op->value, op->value_len), STORE_TAG_LEN - STORE_ETAG_LEN);
 }
 
 /* the connections to the primary */
 
-/* Both pointers are cleared first: closing runs callbacks, which must find no connection to send on. */
+/* Everything that was not answered goes back to the queue. */
 static void drop(struct store *s) {
-  struct rconn *reads = s->reads, *writes = s->writes;
-  s->reads = s->writes = NULL;
-  s->up = s->leaving = s->moving = s->role_asked = false;
-  s->greeted = 0;
-  s->replicas = 0;
-  if (reads != NULL) rconn_close(reads);
-  if (writes != NULL && writes != reads) rconn_close(writes);
+  size_t count = s->lane_count;
+  s->up = s->loading = false;
+  s->lane_count = s->ready = 0; /* first: closing runs callbacks, which must find no connection to send on */
+  for (size_t i = 0; i < count; i++) {
+    struct lane *l = &s->lanes[i];
+    struct hold_item *item;
+    if (l->conn != NULL) rconn_close(l->conn);
+    while ((item = hold_take(&l->batch)) != NULL) hold_again(s, (struct store_op *)item);
+    *l = (struct lane){.s = s};
+  }
 }
 
-/* The primary says that it is none, or not yet. Its other answers are on their way and each says whether its request
- * was refused too, which a closed connection would leave unknown. */
-static void leave(struct store *s, const char *why) {
-  if (s->reads == NULL || s->leaving) return;
-  s->up = false;
-  s->leaving = true;
-  s->leave_by = uv_now(s->loop) + LEAVE_MS;
-  sentinel_suspect(s->sentinel, why);
+static void fail(struct store *s, const char *why) {
+  char text[160];
+  snprintf(text, sizeof text, "%s", why); /* it may lie in a reply of the connection that goes */
+  drop(s);
+  sentinel_suspect(s->sentinel, text);
 }
 
 static void on_lost(void *owner, struct rconn *c, const char *why) {
-  struct store *s = owner;
-  if (c != s->reads && c != s->writes) return;
+  struct lane *l = owner;
+  struct store *s = l->s;
+  if (l->conn != c) return;
   metrics.connections_lost++;
-  if (s->reads == c) s->reads = NULL;
-  if (s->writes == c) s->writes = NULL;
-  drop(s);
-  sentinel_suspect(s->sentinel, why);
+  l->conn = NULL;
+  fail(s, why);
 }
 
-static void on_role(void *owner, void *arg, const redisReply *reply, bool sent) {
-  struct store *s = owner;
-  unsigned replicas;
+static void on_script(void *owner, void *arg, const redisReply *r, bool sent) {
+  struct store *s = ((struct lane *)owner)->s;
   (void)arg;
   (void)sent;
-  if (reply == NULL) return;
-  s->role_asked = false;
-  if (!sentinel_parse_role(reply, &replicas)) {
-    leave(s, reply->type == REDIS_REPLY_ERROR ? reply->str : "it is not a primary any more");
-    return;
+  if (r == NULL) return;
+  s->loading = false;
+  s->up = r->type == REDIS_REPLY_STRING && r->len == SHA_LEN;
+  if (s->up) {
+    memcpy(s->sha, r->str, SHA_LEN);
+  } else {
+    s->paused_until = now(s) + PAUSE_MS;
   }
-  s->replicas = replicas;
-  if (!s->leaving) s->up = true;
 }
 
-static void ask_role(struct store *s) {
-  static const char *const argv[] = {"ROLE"};
-  static const size_t lens[] = {4};
-  if (s->role_asked) return;
-  s->role_asked = rconn_command(s->reads, on_role, NULL, 0, 1, argv, lens);
-  s->role_at = uv_now(s->loop);
+static void load_script(struct store *s) {
+  s->loading = rconn_ask(s->lanes[0].conn, on_script, NULL, 0, "SCRIPT", "LOAD", guard_script, NULL);
 }
 
 static void on_ready(void *owner, struct rconn *c) {
-  struct store *s = owner;
-  if (c != s->reads && c != s->writes) return;
-  s->greeted++;
-  if (s->greeted == (s->reads == s->writes ? 1U : 2U)) ask_role(s);
+  struct store *s = ((struct lane *)owner)->s;
+  (void)c;
+  if (++s->ready == s->lane_count) load_script(s);
 }
 
 static void on_primary(void *owner, const struct addr *addr) {
   static const struct rconn_events events = {.ready = on_ready, .lost = on_lost};
   struct store *s = owner;
-  s->moving = false;
-  if (s->reads != NULL && !s->leaving && addr_equal(addr, &s->primary)) return;
+  if (s->lane_count > 0 && addr_equal(addr, &s->primary)) return;
   drop(s);
-  struct rconn_options o = {.addr = *addr, .user = s->cfg->redis_user, .password = s->cfg->redis_password,
+  struct rconn_options o = {.addr = *addr, .user = s->cfg->redis_user, .password = s->cfg->redis_password, .tls = s->tls,
                             .timeout_ms = s->cfg->redis_timeout_ms, .ping_ms = s->cfg->redis_ping_ms, .dead_ms = s->cfg->redis_dead_ms};
   s->primary = *addr;
-  s->writes_from = 0;
-  s->reads = rconn_open(s->loop, &o, &events, s);
-  s->writes = replicated(s) && s->reads != NULL ? rconn_open(s->loop, &o, &events, s) : s->reads;
-  if (s->reads == NULL || s->writes == NULL) {
-    drop(s);
-    sentinel_suspect(s->sentinel, "no memory or descriptor for a connection");
+  s->paused_until = 0;
+  s->lane_count = replicated(s) ? 1 + s->cfg->write_connections : 1;
+  for (size_t i = 0; i < s->lane_count; i++) {
+    struct lane *l = &s->lanes[i];
+    *l = (struct lane){.s = s};
+    l->conn = rconn_open(s->loop, &o, &events, l);
+    if (l->conn == NULL) {
+      fail(s, "no memory or descriptor for a connection");
+      return;
+    }
   }
-}
-
-static void on_moving(void *owner, bool moving) {
-  struct store *s = owner;
-  s->moving = moving && s->reads != NULL;
 }
 
 /* answers */
@@ -172,176 +190,248 @@ static void refused(struct store *s, struct store_op *op, const redisReply *r) {
                                   : starts(r, "NOREPLICAS") ? REDIS_NOREPLICAS
                                   : starts(r, "MISCONF")    ? REDIS_MISCONF
                                   : starts(r, "OOM")        ? REDIS_OOM
+                                  : starts(r, "NOSCRIPT")   ? REDIS_NOSCRIPT
                                                             : REDIS_OTHER;
   metrics.redis_errors[kind]++;
   switch (kind) {
     case REDIS_READONLY:
-    case REDIS_LOADING:
     case REDIS_MASTERDOWN:
-      leave(s, r->str);
+      hold_again(s, op);
+      fail(s, r->str);
+      return;
+    case REDIS_LOADING:
+    case REDIS_NOREPLICAS:
+      s->paused_until = now(s) + PAUSE_MS;
       hold_again(s, op);
       return;
-    case REDIS_NOREPLICAS:
-      s->writes_from = uv_now(s->loop) + NOREPLICAS_MS;
+    case REDIS_NOSCRIPT:
+      s->up = false; /* on_tick loads it again */
       hold_again(s, op);
       return;
     case REDIS_MISCONF:
-      finish(op, STORE_UNAVAILABLE, "Redis cannot write to its disk");
+      finish(op, STORE_UNAVAILABLE, "Redis cannot write to its disk", NULL);
       return;
     case REDIS_OOM:
-      finish(op, STORE_UNAVAILABLE, "Redis is out of memory");
+      finish(op, STORE_UNAVAILABLE, "Redis is out of memory", NULL);
       return;
     default:
-      if (uv_now(s->loop) - s->complained_at >= COMPLAIN_MS) {
-        s->complained_at = uv_now(s->loop);
+      if (now(s) - s->complained_at >= COMPLAIN_MS) {
+        s->complained_at = now(s);
         log_error("Redis refused a command: %s", r->str);
       }
-      finish(op, STORE_UNAVAILABLE, "Redis refused the command");
+      finish(op, STORE_UNAVAILABLE, "Redis refused the command", NULL);
   }
 }
 
 static void on_got(void *owner, void *arg, const redisReply *r, bool sent) {
+  struct store *s = ((struct lane *)owner)->s;
   struct store_op *op = arg;
   (void)sent;
   if (r == NULL) {
-    hold_again(owner, op);
+    hold_again(s, op);
   } else if (r->type == REDIS_REPLY_ERROR) {
-    refused(owner, op, r);
-  } else if (r->type == REDIS_REPLY_STRING) {
+    refused(s, op, r);
+  } else if (r->type == REDIS_REPLY_STRING && r->len >= STORE_ETAG_LEN) {
     op->state = STORE_IDLE;
-    op->done(op, STORE_OK, r->str, r->len);
+    op->done(op, STORE_OK, r->str + STORE_ETAG_LEN, r->len - STORE_ETAG_LEN, r->str);
   } else if (r->type == REDIS_REPLY_NIL) {
-    finish(op, STORE_ABSENT, "");
+    finish(op, STORE_ABSENT, "", NULL);
   } else {
-    finish(op, STORE_UNAVAILABLE, "Redis gave an answer of another type");
+    finish(op, STORE_UNAVAILABLE, "the key holds something that is no session", NULL);
   }
+}
+
+/* What the script said; guard.h. */
+static bool take_outcome(struct store_op *op, const redisReply *r) {
+  if (r->type != REDIS_REPLY_STRING || r->len < 1) return false;
+  bool seen = r->str[0] == '=';
+  const char *result = r->str + seen;
+  if (r->len != (size_t)seen + 1 + STORE_TAG_LEN) return false;
+  metrics.guarded += seen;
+  if (memcmp(result + 1 + STORE_ETAG_LEN, op->tag + STORE_ETAG_LEN, STORE_TAG_LEN - STORE_ETAG_LEN) != 0) {
+    op->outcome = STORE_REUSED;
+    return true;
+  }
+  op->outcome = *result == '+' ? STORE_OK : *result == '0' ? STORE_ABSENT : STORE_MISMATCH;
+  memcpy(op->tag, result + 1, STORE_ETAG_LEN);
+  return true;
 }
 
 static void on_wrote(void *owner, void *arg, const redisReply *r, bool sent) {
-  struct store *s = owner;
+  struct lane *l = owner;
   struct store_op *op = arg;
   if (r == NULL) {
-    if (sent) {
-      unknown(op, "the primary was lost before it answered: the write may have been applied");
-    } else {
-      hold_again(s, op);
-    }
+    op->sent = op->sent || sent;
+    hold_again(l->s, op);
     return;
   }
   if (r->type == REDIS_REPLY_ERROR) {
-    refused(s, op, r);
+    refused(l->s, op, r);
     return;
   }
-  bool absent = op->kind == STORE_DELETE && r->type == REDIS_REPLY_INTEGER && r->integer == 0;
-  if (!replicated(s)) {
-    acknowledge(s, op, absent);
-    return;
+  op->sent = true;
+  if (!take_outcome(op, r)) {
+    unavailable(op, "Redis gave an answer of another type");
+  } else if (!replicated(l->s)) {
+    acknowledge(l->s, op);
+  } else {
+    op->state = STORE_APPLIED;
+    hold_return(&l->batch, &op->item);
   }
-  op->state = absent ? STORE_APPLIED_ABSENT : STORE_APPLIED;
-  hold_return(&s->applied, &op->item);
+}
+
+/* replicas */
+
+static void ask_replicas(struct lane *l, bool first);
+
+static void on_offset(void *owner, void *arg, const redisReply *r, bool sent) {
+  struct lane *l = owner;
+  struct follow_role role;
+  (void)arg;
+  (void)sent;
+  if (r != NULL && follow_parse_role(r, &role) && role.primary) l->offset = role.offset;
 }
 
 static void on_waited(void *owner, void *arg, const redisReply *r, bool sent) {
-  struct store *s = owner;
+  struct lane *l = owner;
   (void)arg;
   (void)sent;
-  bool enough = r != NULL && r->type == REDIS_REPLY_INTEGER && r->integer >= (long long)s->cfg->replicas_required;
-  if (r != NULL && r->type == REDIS_REPLY_INTEGER && !enough) metrics.wait_short++;
-  s->batch = false;
+  if (r == NULL || r->type != REDIS_REPLY_ARRAY || r->elements != 2) return;
+  l->fsynced = r->element[0]->integer >= 1 && r->element[1]->integer >= (long long)sentinel_required(l->s->sentinel);
+}
+
+static void on_reached(void *owner, void *arg, const redisReply *r, bool sent) {
+  struct lane *l = owner;
+  struct store *s = l->s;
+  struct follow_role role;
   struct hold_item *item;
-  while ((item = hold_take(&s->applied)) != NULL) {
-    struct store_op *op = (struct store_op *)item;
-    if (enough) {
-      acknowledge(s, op, op->state == STORE_APPLIED_ABSENT);
-    } else {
-      unknown(op, r == NULL ? "the primary was lost before the write was replicated" : "too few replicas confirmed the write");
-    }
-  }
+  (void)arg;
+  (void)sent;
+  if (r == NULL) return; /* drop() gives the batch back */
+  bool covered = follow_parse_role(r, &role) && sentinel_covered(s->sentinel, &role, l->offset);
+  if (s->cfg->durability == CONFIG_FSYNCED) covered = covered && l->fsynced;
+  while (covered && (item = hold_take(&l->batch)) != NULL) acknowledge(s, (struct store_op *)item);
+  while ((item = hold_take_expired(&l->batch, now(s))) != NULL) unavailable((struct store_op *)item, "too few replicas confirmed the write in time");
+  l->waiting = l->batch.count > 0;
+  if (!l->waiting) return;
+  metrics.wait_short++;
+  ask_replicas(l, false);
+}
+
+/* The first time everybody who is linked is waited for. That a replica is linked which does not count, because it lags, must
+ * not hold up the others: then, and whenever the wait was in vain, WAIT only makes all replicas report, and ROLE tells. */
+static void ask_replicas(struct lane *l, bool first) {
+  const struct store *s = l->s;
+  unsigned required = sentinel_required(s->sentinel), linked = sentinel_linked(s->sentinel);
+  bool patient = first && linked <= required;
+  unsigned ms = patient ? s->cfg->wait_ms : RETRY_MS;
+  char replicas[16], timeout[16];
+  snprintf(replicas, sizeof replicas, "%u", patient ? required : linked + 1);
+  snprintf(timeout, sizeof timeout, "%u", ms);
+  bool ok = !first || rconn_ask(l->conn, on_offset, NULL, 0, "ROLE", NULL);
+  ok = ok && (s->cfg->durability == CONFIG_FSYNCED ? rconn_ask(l->conn, on_waited, NULL, ms, "WAITAOF", "1", replicas, timeout, NULL)
+                                                   : rconn_ask(l->conn, on_waited, NULL, ms, "WAIT", replicas, timeout, NULL));
+  l->waiting = ok && rconn_ask(l->conn, on_reached, NULL, 0, "ROLE", NULL);
 }
 
 /* sending */
 
-static void send_op(struct store *s, struct store_op *op) {
-  char key[sizeof KEY_PREFIX + ID_MAX];
-  size_t prefix = sizeof KEY_PREFIX - 1;
-  memcpy(key, KEY_PREFIX, prefix);
-  memcpy(key + prefix, op->id, op->id_len);
-  const char *argv[5] = {op->kind == STORE_GET ? "GET" : op->kind == STORE_SET ? "SET" : "DEL", key};
-  size_t lens[5] = {3, prefix + op->id_len};
-  int argc = 2;
-  if (op->kind == STORE_SET) {
-    argv[2] = op->value;
-    lens[2] = op->value_len;
-    argv[3] = "EX";
-    lens[3] = 2;
-    argv[4] = s->ttl;
-    lens[4] = strlen(s->ttl);
-    argc = 5;
-  }
+static void send_read(struct store *s, struct store_op *op) {
+  struct rconn *c = s->lanes[0].conn;
   op->state = STORE_SENT;
-  bool read = op->kind == STORE_GET;
-  if (!rconn_command(read ? s->reads : s->writes, read ? on_got : on_wrote, op, 0, argc, argv, lens)) {
-    finish(op, STORE_UNAVAILABLE, "the command could not be sent");
-  }
+  rconn_begin(c, 2);
+  rconn_arg(c, "GET", 3);
+  rconn_arg2(c, "session:", 8, op->id, op->id_len);
+  if (!rconn_end(c, on_got, op, 0)) finish(op, STORE_UNAVAILABLE, "out of memory", NULL);
+}
+
+static void send_write(struct store *s, struct lane *l, struct store_op *op) {
+  struct rconn *c = l->conn;
+  char key[sizeof "request::" + STORE_ID_MAX];
+  bool own = op->request_id_len == 0;
+  memcpy(key, "request:", 8);
+  memcpy(key + 8, op->id, op->id_len);
+  key[8 + op->id_len] = ':';
+  op->state = STORE_SENT;
+  rconn_begin(c, 10);
+  rconn_arg(c, "EVALSHA", 7);
+  rconn_arg(c, s->sha, SHA_LEN);
+  rconn_arg(c, "2", 1);
+  rconn_arg2(c, "session:", 8, op->id, op->id_len);
+  rconn_arg2(c, key, op->id_len + 9, own ? op->tag : op->request_id, own ? STORE_ETAG_LEN : op->request_id_len);
+  rconn_arg(c, op->tag, STORE_TAG_LEN);
+  rconn_arg(c, s->request_ttl, strlen(s->request_ttl));
+  rconn_arg(c, op->condition, strlen(op->condition));
+  rconn_arg(c, s->session_ttl, op->kind == STORE_SET ? strlen(s->session_ttl) : 0);
+  rconn_arg2(c, op->tag, op->kind == STORE_SET ? STORE_ETAG_LEN : 0, op->value, op->value_len);
+  if (!rconn_end(c, on_wrote, op, 0)) unavailable(op, "out of memory");
 }
 
 static bool may_write(const struct store *s) {
-  if (s->batch || s->moving || uv_now(s->loop) < s->writes_from) return false;
-  return !replicated(s) || s->replicas >= s->cfg->replicas_required;
+  return now(s) >= s->paused_until && (!replicated(s) || sentinel_linked(s->sentinel) >= s->cfg->replicas_required);
+}
+
+static struct lane *free_lane(struct store *s) {
+  if (!replicated(s)) return &s->lanes[0];
+  for (size_t i = 1; i < s->lane_count; i++) {
+    if (!s->lanes[i].waiting) return &s->lanes[i];
+  }
+  return NULL;
 }
 
 static void send_writes(struct store *s) {
-  size_t before = rconn_pending(s->writes);
-  while (s->held_writes.count > 0 && rconn_backlog(s->writes) < BACKLOG_MAX) send_op(s, (struct store_op *)hold_take(&s->held_writes));
-  if (!replicated(s) || rconn_pending(s->writes) == before) return;
-  const char *argv[] = {"WAIT", s->required, s->wait_ms};
-  const size_t lens[] = {4, strlen(s->required), strlen(s->wait_ms)};
-  s->batch = rconn_command(s->writes, on_waited, NULL, s->cfg->wait_ms, 3, argv, lens);
-  if (s->batch) return;
-  /* Writes without their WAIT must never be acknowledged: give the connection up, unsent. */
-  drop(s);
-  sentinel_suspect(s->sentinel, "out of memory");
+  struct lane *l = free_lane(s);
+  if (l == NULL || !may_write(s)) return;
+  while (s->writes.count > 0 && rconn_backlog(l->conn) < BACKLOG_MAX) {
+    send_write(s, l, (struct store_op *)hold_take(&s->writes));
+    if (l->conn == NULL) return;
+  }
+  if (!replicated(s)) return;
+  l->since = now(s);
+  l->fsynced = false;
+  ask_replicas(l, true);
+  /* Writes without their WAIT must never be acknowledged: the connection goes, and they go back to the queue. */
+  if (!l->waiting) fail(s, "out of memory");
 }
 
 /* Once per loop turn, and after it the loop may sleep: whatever can be sent is sent. Any step may end the connections. */
 static void pump(struct store *s) {
-  if (s->leaving && (uv_now(s->loop) >= s->leave_by || (rconn_pending(s->reads) == 0 && rconn_pending(s->writes) == 0))) drop(s);
-  if (s->up) {
-    while (s->held_reads.count > 0 && rconn_backlog(s->reads) < BACKLOG_MAX) send_op(s, (struct store_op *)hold_take(&s->held_reads));
-    if (s->held_writes.count > 0 && may_write(s)) send_writes(s);
-  }
-  if (s->reads != NULL) rconn_flush(s->reads);
-  if (s->writes != NULL) rconn_flush(s->writes);
+  while (s->up && s->reads.count > 0 && rconn_backlog(s->lanes[0].conn) < BACKLOG_MAX) send_read(s, (struct store_op *)hold_take(&s->reads));
+  if (s->up && s->writes.count > 0) send_writes(s);
+  for (size_t i = 0; i < s->lane_count; i++) rconn_flush(s->lanes[i].conn);
 }
 
 static void on_prepare(uv_prepare_t *h) { pump(h->data); }
 static void on_check(uv_check_t *h) { pump(h->data); }
 
-static void expire(struct store *s, struct hold *h, uint64_t now) {
+static void expire(struct store *s, struct hold *h) {
   struct hold_item *item;
-  while ((item = hold_take_expired(h, now)) != NULL) {
+  while ((item = hold_take_expired(h, now(s))) != NULL) {
     metrics.held_expired++;
-    finish((struct store_op *)item, STORE_UNAVAILABLE, s->up ? "too few replicas are linked to the primary" : "no primary was found in time");
+    unavailable((struct store_op *)item, s->up ? "too few replicas are linked to the primary" : "no primary was found in time");
   }
 }
 
 static void on_tick(uv_timer_t *timer) {
   struct store *s = timer->data;
-  uint64_t now = uv_now(s->loop);
-  expire(s, &s->held_reads, now);
-  expire(s, &s->held_writes, now);
-  bool few = replicated(s) && s->replicas < s->cfg->replicas_required;
-  if (s->up && now - s->role_at >= (few ? ROLE_SHORT_MS : ROLE_MS)) ask_role(s);
+  expire(s, &s->reads);
+  expire(s, &s->writes);
+  bool pressed = s->writes.count > 0;
+  for (size_t i = 1; i < s->lane_count; i++) pressed = pressed || (s->lanes[i].waiting && now(s) - s->lanes[i].since >= PRESS_MS);
+  sentinel_press(s->sentinel, pressed && replicated(s));
+  if (!s->up && !s->loading && s->lane_count > 0 && s->ready == s->lane_count && now(s) >= s->paused_until) load_script(s);
 }
 
 void store_submit(struct store *s, struct store_op *op) {
-  struct hold *h = op->kind == STORE_GET ? &s->held_reads : &s->held_writes;
-  op->item.deadline = uv_now(s->loop) + s->cfg->hold_ms;
+  struct hold *h = queue_of(s, op);
+  op->item.deadline = now(s) + s->cfg->hold_ms;
+  op->sent = false;
+  if (op->kind != STORE_GET) make_tag(s, op);
   if (!s->up) metrics.held++;
   if (h->count >= h->max) pump(s);
   if (s->stopped || !hold_push(h, &op->item)) {
     metrics.held_refused++;
-    finish(op, STORE_UNAVAILABLE, "too many requests wait for a primary");
+    finish(op, STORE_UNAVAILABLE, "too many requests wait for a primary", NULL);
     return;
   }
   op->state = STORE_HELD;
@@ -349,40 +439,59 @@ void store_submit(struct store *s, struct store_op *op) {
 
 bool store_withdraw(struct store *s, struct store_op *op) {
   if (op->state != STORE_HELD) return false;
-  hold_remove(op->kind == STORE_GET ? &s->held_reads : &s->held_writes, &op->item);
+  hold_remove(queue_of(s, op), &op->item);
   op->state = STORE_IDLE;
   return true;
 }
 
-bool store_ready(const struct store *s) {
-  return s->up && !s->moving && uv_now(s->loop) >= s->writes_from && (!replicated(s) || s->replicas >= s->cfg->replicas_required);
-}
-
 bool store_has_primary(const struct store *s) { return s->up; }
-size_t store_held(const struct store *s) { return s->held_reads.count + s->held_writes.count; }
-unsigned store_replicas(const struct store *s) { return s->replicas; }
-struct sentinel_stats store_sentinel_stats(const struct store *s) { return sentinel_stats(s->sentinel); }
+bool store_ready(const struct store *s) {
+  return s->up && may_write(s) && (!replicated(s) || sentinel_linked(s->sentinel) >= sentinel_required(s->sentinel));
+}
+size_t store_held(const struct store *s) { return s->reads.count + s->writes.count; }
+const struct sentinel *store_sentinel(const struct store *s) { return s->sentinel; }
 
 /* life */
 
+/* What depends on the config. False: nothing was changed. */
+static bool set_up(struct store *s) {
+  static const struct sentinel_events events = {.primary = on_primary};
+  const struct config *c = s->cfg;
+  struct tls *tls = NULL;
+  char why[CONFIG_ERROR_MAX];
+  if (c->tls_ca[0] != '\0' && (tls = tls_new(c->tls_ca, c->tls_cert, c->tls_key, c->tls_name, why, sizeof why)) == NULL) {
+    log_error("%s", why);
+    return false;
+  }
+  struct sentinel_options o = {.addrs = c->sentinels, .count = c->sentinel_count, .master_name = c->master_name, .tls = tls,
+                               .sentinel_password = c->sentinel_password, .redis_user = c->redis_user, .redis_password = c->redis_password,
+                               .timeout_ms = c->redis_timeout_ms, .ping_ms = c->redis_ping_ms, .dead_ms = c->redis_dead_ms,
+                               .least = replicated(s) ? c->replicas_required : 0, .replica_priority = c->replica_priority,
+                               .exclude_after_ms = c->exclude_after_ms};
+  struct sentinel *sentinel = sentinel_new(s->loop, &o, &events, s);
+  if (sentinel == NULL) {
+    tls_free(tls);
+    return false;
+  }
+  drop(s);
+  if (s->sentinel != NULL) sentinel_close(s->sentinel);
+  tls_free(s->tls);
+  s->sentinel = sentinel;
+  s->tls = tls;
+  s->reads.max = s->writes.max = c->hold_max;
+  snprintf(s->session_ttl, sizeof s->session_ttl, "%u", c->session_ttl_s);
+  snprintf(s->request_ttl, sizeof s->request_ttl, "%u", c->request_id_ttl_s);
+  return true;
+}
+
+bool store_reload(struct store *s) { return set_up(s); }
+
 struct store *store_new(uv_loop_t *loop, const struct config *config) {
-  static const struct sentinel_events events = {.primary = on_primary, .moving = on_moving};
   struct store *s = calloc(1, sizeof *s);
   if (s == NULL) return NULL;
   s->loop = loop;
   s->cfg = config;
-  hold_init(&s->held_reads, config->hold_max);
-  hold_init(&s->held_writes, config->hold_max);
-  hold_init(&s->applied, 0);
-  snprintf(s->ttl, sizeof s->ttl, "%u", config->session_ttl_s);
-  snprintf(s->required, sizeof s->required, "%u", config->replicas_required);
-  snprintf(s->wait_ms, sizeof s->wait_ms, "%u", config->wait_ms);
-  struct sentinel_options o = {.addrs = config->sentinels, .count = config->sentinel_count, .master_name = config->master_name,
-                               .sentinel_password = config->sentinel_password, .redis_user = config->redis_user,
-                               .redis_password = config->redis_password, .timeout_ms = config->redis_timeout_ms,
-                               .ping_ms = config->redis_ping_ms, .dead_ms = config->redis_dead_ms};
-  s->sentinel = sentinel_new(loop, &o, &events, s);
-  if (s->sentinel == NULL) {
+  if (uv_random(NULL, NULL, &s->seed, sizeof s->seed, 0, NULL) != 0 || !set_up(s)) {
     free(s);
     return NULL;
   }
@@ -398,14 +507,14 @@ struct store *store_new(uv_loop_t *loop, const struct config *config) {
 }
 
 void store_stop(struct store *s) {
+  struct hold_item *item;
   if (s->stopped) return;
   s->stopped = true;
   drop(s);
-  struct hold_item *item;
-  while ((item = hold_take(&s->held_reads)) != NULL || (item = hold_take(&s->held_writes)) != NULL) {
-    finish((struct store_op *)item, STORE_UNAVAILABLE, "shutting down");
+  while ((item = hold_take(&s->reads)) != NULL || (item = hold_take(&s->writes)) != NULL) {
+    unavailable((struct store_op *)item, "shutting down");
   }
-  sentinel_stop(s->sentinel);
+  sentinel_close(s->sentinel);
   uv_close((uv_handle_t *)&s->prepare, NULL);
   uv_close((uv_handle_t *)&s->check, NULL);
   uv_close((uv_handle_t *)&s->tick, NULL);
@@ -413,6 +522,6 @@ void store_stop(struct store *s) {
 
 void store_free(struct store *s) {
   if (s == NULL) return;
-  sentinel_free(s->sentinel);
+  tls_free(s->tls);
   free(s);
 }

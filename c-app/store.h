@@ -6,15 +6,20 @@
  * What was submitted waits in a queue and leaves at the end of the loop turn, all of it in one write. While there is no
  * primary it stays in the queue, at most hold-ms long; at most hold-max reads and as many writes wait.
  *
- * When a connection breaks:
- *   - what was never sent goes back to the queue;
- *   - a read that was sent goes back too;
- *   - a write that was sent gets STORE_UNKNOWN. It would be wrong to send it again: it may have been applied, and another
- *     client's later write to the same session with it, which the repetition would overwrite.
+ * When a connection breaks, what it had not answered goes back to the queue and is sent again, to whoever is primary then:
+ *   - reads always;
+ *   - writes because each carries a request id, and the script that applies it (guard.h) does so once per id: what was
+ *     applied before the answer was lost is found again, with its result, and never overwrites a later write.
  *
- * Durability `replicated`: writes go over a connection of their own, since WAIT blocks the one that it is sent on. All
- * writes gathered while the batch before was waiting leave together, followed by one WAIT, and are acknowledged only
- * when enough replicas have them. While the primary has fewer replicas linked than that, writes are not sent at all. */
+ * Durability. A write is acknowledged when
+ *   async       the primary has it;
+ *   replicated  every replica that could be promoted has it too, and at least replicas-required of them: Sentinel ranks
+ *               replicas by what it heard seconds ago, so a write that only one of two has could be lost (sentinel.h says
+ *               who counts);
+ *   fsynced     as replicated, and the disks of the primary and of these replicas have it (WAITAOF).
+ * Writes of one loop turn leave as one batch on one of several connections, followed by one ROLE (the offset), one WAIT and
+ * one ROLE (who has reached it): WAIT counts replicas and does not say which. It blocks its connection only, and is asked
+ * again, for those who count by then, until the batch's writes have reached their deadlines. */
 #ifndef STORE_H
 #define STORE_H
 
@@ -26,6 +31,11 @@
 #include <stddef.h>
 #include <uv.h>
 
+#define STORE_ETAG_LEN 16
+#define STORE_TAG_LEN (STORE_ETAG_LEN + 11)
+#define STORE_ID_MAX 128         /* bytes of a session's id */
+#define STORE_REQUEST_ID_MAX 128 /* bytes of a request's */
+
 struct store;
 struct store_op;
 
@@ -34,26 +44,39 @@ enum store_kind { STORE_GET, STORE_SET, STORE_DELETE };
 enum store_result {
   STORE_OK,
   STORE_ABSENT,      /* GET, DELETE: no such session */
+  STORE_MISMATCH,    /* the condition did not hold; nothing was changed */
+  STORE_REUSED,      /* the request id came before with another write; nothing was changed */
   STORE_UNAVAILABLE, /* not applied */
   STORE_UNKNOWN      /* a write that may or may not have been applied */
 };
 
-/* `value` is what GET found, else a sentence that says what went wrong (empty when nothing did); it lives for the call. */
-typedef void store_done_fn(struct store_op *op, enum store_result result, const char *value, size_t len);
+/* `value` is what GET found, else a sentence that says what went wrong (empty when nothing did). `etag`, STORE_ETAG_LEN
+ * characters of A-Z a-z 0-9 - _ and no NUL, names the version that was found or written; NULL when there is none. Both live
+ * for the call. */
+typedef void store_done_fn(struct store_op *op, enum store_result result, const char *value, size_t len, const char *etag);
 
 struct store_op {
-  struct hold_item item; /* first: the queue hands this back. Private, as is `state` */
-  enum { STORE_IDLE, STORE_HELD, STORE_SENT, STORE_APPLIED, STORE_APPLIED_ABSENT } state;
+  struct hold_item item; /* first: the queue hands this back. Private, as are `state`, `sent`, `outcome` and `tag` */
+  enum { STORE_IDLE, STORE_HELD, STORE_SENT, STORE_APPLIED } state;
   enum store_kind kind;
-  const char *id; /* borrowed until done, as is `value` */
+  const char *id; /* all of these are borrowed until done */
   size_t id_len;
-  const char *value; /* of STORE_SET */
+  const char *request_id; /* of a write: two with the same id are one. 0 bytes: the store makes one */
+  size_t request_id_len;
+  const char *condition; /* of a write: "" none, "*" the session must exist, "-" it must not, or the etag that it must have */
+  const char *value;     /* of STORE_SET */
   size_t value_len;
   store_done_fn *done;
+  bool sent; /* at least once, so that it may have been applied */
+  enum store_result outcome;
+  char tag[STORE_TAG_LEN]; /* the etag of what it writes, and its fingerprint */
 };
 
 /* Starts looking for the primary. The config is borrowed. NULL when memory is short. */
 struct store *store_new(uv_loop_t *loop, const struct config *config);
+/* The config that it borrows was changed in place: what depends on it is set up again, requests under way are kept. False:
+ * memory is short, or a TLS file can't be read; the reason is logged and the old connections stay. */
+bool store_reload(struct store *s);
 void store_submit(struct store *s, struct store_op *op);
 /* The client has gone. True: the request was still waiting and is withdrawn, `done` won't run. False: `done` will run. */
 bool store_withdraw(struct store *s, struct store_op *op);
@@ -61,8 +84,7 @@ bool store_withdraw(struct store *s, struct store_op *op);
 bool store_ready(const struct store *s);
 bool store_has_primary(const struct store *s);
 size_t store_held(const struct store *s);
-unsigned store_replicas(const struct store *s);
-struct sentinel_stats store_sentinel_stats(const struct store *s);
+const struct sentinel *store_sentinel(const struct store *s);
 /* Ends every request that is left and closes everything; store_free may be called when the loop has ended. */
 void store_stop(struct store *s);
 void store_free(struct store *s);

@@ -23,6 +23,13 @@ static void a_minimal_file_gets_the_defaults(void **state) {
   assert_int_equal(c.hold_max, 4096);
   assert_int_equal(c.redis_dead_ms, 600);
   assert_int_equal(c.body_max, 65536);
+  assert_int_equal(c.wait_ms, 100);
+  assert_int_equal(c.replica_priority, 100);
+  assert_int_equal(c.exclude_after_ms, 300);
+  assert_int_equal(c.request_id_ttl_s, 60);
+  assert_int_equal(c.write_connections, 4);
+  assert_int_equal(c.connections_max, 0);
+  assert_string_equal(c.tls_ca, "");
 }
 
 static void every_key_is_read(void **state) {
@@ -33,7 +40,9 @@ static void every_key_is_read(void **state) {
                     "# comment\n\n  \t# another\nlisten = ::1\nport=9\nsentinels = 10.0.0.1:1 ,[::2]:2,10.0.0.3:3\nmaster-name = m\n"
                     "sentinel-password = a b#c=d\nredis-user = u\nredis-password = \nsession-ttl-s = 1\ndurability = async\n"
                     "replicas-required = 2\nwait-ms = 3\nhold-ms = 0\nhold-max = 5\nredis-timeout-ms = 60\nredis-ping-ms = 70\n"
-                    "redis-dead-ms = 80\nclient-timeout-ms = 90\nbody-max = 10\ndrain-ms = 11",
+                    "redis-dead-ms = 80\nclient-timeout-ms = 90\nbody-max = 10\ndrain-ms = 11\nreplica-priority = 0\nexclude-after-ms = 12\n"
+                    "request-id-ttl-s = 13\nwrite-connections = 14\nconnections-max = 15\ntls-ca = /a b\ntls-cert = c\ntls-key = d\n"
+                    "tls-name = e",
                     error));
   assert_string_equal(c.listen, "::1");
   assert_int_equal(c.port, 9);
@@ -47,6 +56,15 @@ static void every_key_is_read(void **state) {
   assert_int_equal(c.replicas_required, 2);
   assert_int_equal(c.hold_ms, 0);
   assert_int_equal(c.drain_ms, 11);
+  assert_int_equal(c.replica_priority, 0);
+  assert_int_equal(c.exclude_after_ms, 12);
+  assert_int_equal(c.request_id_ttl_s, 13);
+  assert_int_equal(c.write_connections, 14);
+  assert_int_equal(c.connections_max, 15);
+  assert_string_equal(c.tls_ca, "/a b");
+  assert_string_equal(c.tls_cert, "c");
+  assert_string_equal(c.tls_key, "d");
+  assert_string_equal(c.tls_name, "e");
 }
 
 static void mistakes_are_refused_with_their_line(void **state) {
@@ -72,10 +90,17 @@ static void mistakes_are_refused_with_their_line(void **state) {
       {"sentinels = 10.0.0.1:1,\n", "f:1: sentinels must be"},
       {"sentinels = ::1:1\n", "f:1: sentinels must be"},
       {"sentinels = name:1\n", "\"name:1\" is not"},
-      {S "durability = fsynced\n", "f:2: durability must be async or replicated"},
+      {S "durability = sync\n", "f:2: durability must be async, replicated or fsynced"},
       {S "replicas-required = 0\n", "f:2: replicas-required must be"},
       {S "master-name = a b\n", "master-name must be one word"},
       {S "redis-ping-ms = 600\n", "redis-dead-ms must be more than redis-ping-ms"},
+      {S "redis-dead-ms = 300\n", "redis-dead-ms must be more than redis-ping-ms"},
+      {S "replica-priority = 1001\n", "f:2: replica-priority must be a whole number from 0 to 1000"},
+      {S "write-connections = 17\n", "f:2: write-connections must be"},
+      {S "tls-ca = a\ntls-cert = b\n", "f:3: tls-cert and tls-key belong together"},
+      {S "tls-ca = a\ntls-key = b\n", "tls-cert and tls-key belong together"},
+      {S "tls-cert = a\ntls-key = b\n", "need tls-ca"},
+      {S "tls-name = a\n", "need tls-ca"},
       {S "port = 1\r\n", "f:2: control character in column 9"},
   };
   struct config c;

@@ -16,6 +16,8 @@ static struct {
   bool hang_up;        /* it closes when a command arrives */
   unsigned greeted, ready, lost, answered, unanswered, unsent, pings, requests;
   char why[128];
+  char in[8192]; /* what the server got */
+  size_t have;
 } t;
 
 static void on_written(uv_write_t *req, int status) {
@@ -43,6 +45,9 @@ static void peer_read(uv_stream_t *s, ssize_t n, const uv_buf_t *b) {
     if (n < 0 && !uv_is_closing((uv_handle_t *)&t.peer)) uv_close((uv_handle_t *)&t.peer, NULL);
     return;
   }
+  assert_true(t.have + (size_t)n < sizeof t.in);
+  memcpy(t.in + t.have, b->base, (size_t)n);
+  t.have += (size_t)n;
   if (memmem(b->base, (size_t)n, "HELLO", 5) != NULL) {
     t.greeted++;
     say("%0\r\n");
@@ -76,11 +81,7 @@ static void on_reply(void *owner, void *arg, const redisReply *r, bool sent) {
   }
 }
 
-static void command(struct rconn *c, unsigned blocks_ms) {
-  static const char *const argv[] = {"GET", "x"};
-  static const size_t lens[] = {3, 1};
-  assert_true(rconn_command(c, on_reply, NULL, blocks_ms, 2, argv, lens));
-}
+static void command(struct rconn *c, unsigned blocks_ms) { assert_true(rconn_ask(c, on_reply, NULL, blocks_ms, "GET", "x", NULL)); }
 
 static void on_ready(void *owner, struct rconn *c) {
   void (**script)(struct rconn *) = owner;
@@ -193,11 +194,59 @@ static void what_was_not_flushed_was_not_sent(void **state) {
   assert_int_equal(t.unanswered + t.lost + t.requests, 0);
 }
 
+static void build(struct rconn *c) {
+  rconn_begin(c, 3);
+  rconn_arg(c, "SET", 3);
+  rconn_arg2(c, "key:", 4, "na\0e", 4);
+  rconn_arg(c, NULL, 0);
+  assert_true(rconn_end(c, on_reply, NULL, 0));
+  assert_int_equal(rconn_backlog(c), 33);
+  assert_int_equal(rconn_pending(c), 1);
+  rconn_flush(c);
+  assert_int_equal(rconn_backlog(c), 0);
+}
+
+static void a_command_is_built_argument_by_argument(void **state) {
+  static const char wire[] = "*3\r\n$3\r\nSET\r\n$8\r\nkey:na\0e\r\n$0\r\n\r\n";
+  static const char greeting[] = "*4\r\n$5\r\nHELLO\r\n$1\r\n3\r\n$7\r\nSETNAME\r\n$8\r\nsessiond\r\n";
+  size_t len = sizeof wire - 1, first = sizeof greeting - 1;
+  (void)state;
+  run(build, false, false, 30);
+  assert_int_equal(t.answered, 1);
+  assert_int_equal(t.have, first + len);
+  assert_memory_equal(t.in, greeting, first);
+  assert_memory_equal(t.in + first, wire, len);
+}
+
+static void on_unexpected(void *owner, void *arg, const redisReply *r, bool sent) {
+  (void)owner, (void)arg, (void)r, (void)sent;
+  fail_msg("a command that was refused has a callback");
+}
+
+static void nothing_is_appended_before_it_is_ready(void **state) {
+  static const struct rconn_events events = {.ready = on_ready, .lost = on_lost};
+  struct rconn_options o = {.addr = {.ip = "127.0.0.1", .port = 1}, .user = "", .password = "", .timeout_ms = 200, .ping_ms = 50, .dead_ms = 120};
+  uv_loop_t loop;
+  (void)state;
+  assert_int_equal(uv_loop_init(&loop), 0);
+  struct rconn *c = rconn_open(&loop, &o, &events, NULL);
+  assert_non_null(c);
+  rconn_begin(c, 1);
+  rconn_arg(c, "PING", 4);
+  assert_false(rconn_end(c, on_unexpected, NULL, 0));
+  assert_false(rconn_ask(c, on_unexpected, NULL, 0, "PING", NULL));
+  assert_int_equal(rconn_pending(c) + rconn_backlog(c), 0);
+  rconn_close(c);
+  uv_run(&loop, UV_RUN_DEFAULT);
+  assert_int_equal(uv_loop_close(&loop), 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_command_is_answered_once), cmocka_unit_test(an_idle_connection_is_pinged_and_stays),
       cmocka_unit_test(a_silent_server_is_given_up_though_tcp_is_up), cmocka_unit_test(a_blocking_command_may_be_silent_until_its_deadline),
       cmocka_unit_test(a_lost_connection_says_what_was_sent), cmocka_unit_test(what_was_not_flushed_was_not_sent),
+      cmocka_unit_test(a_command_is_built_argument_by_argument), cmocka_unit_test(nothing_is_appended_before_it_is_ready),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

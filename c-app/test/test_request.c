@@ -7,6 +7,8 @@
 
 #define BODY_MAX 32
 #define H "Host: h\r\n"
+#define LONG_HALF "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define LONG LONG_HALF LONG_HALF /* REQUEST_VALUE_MAX characters */
 
 struct outcome {
   enum request_verdict verdict;
@@ -44,7 +46,7 @@ static struct outcome read_request(const char *text, size_t len, long cut) {
     o.method = r.method;
     o.keep_alive = r.keep_alive;
   }
-  request_reset(&r);
+  request_free(&r);
   return o;
 }
 
@@ -123,7 +125,7 @@ static void bad_requests_are_refused_however_they_are_cut(void **state) {
       {"get / HTTP/1.1\r\n" H "\r\n", 400},
       {"G@T / HTTP/1.1\r\n" H "\r\n", 400},
       {"NOSUCH / HTTP/1.1\r\n" H "\r\n", 400},
-      {"AAAAAAAAAAAAAAAAAAAAAAAAA", 400},
+      {"AAAAAAAAAAAAAAAAAAAAAAAAA\r\n", 400},
       {"GET  / HTTP/1.1\r\n" H "\r\n", 400},
       {"GET /  HTTP/1.1\r\n" H "\r\n", 400},
       {"GET / HTTP/1.1 \r\n" H "\r\n", 400},
@@ -239,16 +241,56 @@ static void a_client_that_waits_for_100_is_noticed(void **state) {
   assert_true(r.wants_continue);
   assert_int_equal(request_feed(&r, "h", 1, &used), REQUEST_DONE);
   assert_false(r.wants_continue);
-  request_reset(&r);
+  request_free(&r);
+  request_init(&r, BODY_MAX);
   assert_int_equal(request_feed(&r, "GET / HTTP/1.1\r\n" H "\r\n", 27, &used), REQUEST_DONE);
-  request_reset(&r);
+  request_free(&r);
+}
+
+/* The text of a kept header, "" for none and "!" for one that was given but cannot be used. */
+static const char *kept(const struct request *r, enum request_header which) {
+  static char text[REQUEST_VALUE_MAX + 1];
+  if (!r->header[which].given) return "";
+  memcpy(text, r->header[which].text, r->header[which].len);
+  text[r->header[which].len] = '\0';
+  return r->header[which].len > 0 ? text : "!";
+}
+
+static void kept_headers_are_whole_however_they_are_cut(void **state) {
+  static const struct {
+    const char *lines, *id, *match, *none;
+  } table[] = {
+      {"", "", "", ""},
+      {"x-request-ID: Ab-1\r\nIf-Match: *\r\nIf-None-Match: \"x\"\r\n", "Ab-1", "*", "\"x\""},
+      {"X-Request-Id:a \t\r\nIf-Match:\r\n", "a", "!", ""},
+      {"X-Request-Id: a\r\nX-Request-Id: a\r\n", "!", "", ""},
+      {"X-Request-Idd: a\r\nX-Request-I: a\r\n", "", "", ""},
+      {"X-Request-Id: " LONG "\r\n", LONG, "", ""},
+      {"X-Request-Id: " LONG "a\r\nIf-Match: b\r\n", "!", "b", ""},
+  };
+  (void)state;
+  for (size_t i = 0; i < COUNT(table); i++) {
+    char text[512];
+    int len = snprintf(text, sizeof text, "PUT / HTTP/1.1\r\n" H "%s\r\n", table[i].lines);
+    struct request r;
+    for (int cut = 1; cut < len; cut++) {
+      size_t used;
+      request_init(&r, BODY_MAX);
+      assert_int_equal(request_feed(&r, text, (size_t)cut, &used), REQUEST_MORE);
+      assert_int_equal(request_feed(&r, text + cut, (size_t)(len - cut), &used), REQUEST_DONE);
+      assert_string_equal(kept(&r, REQUEST_ID), table[i].id);
+      assert_string_equal(kept(&r, REQUEST_IF_MATCH), table[i].match);
+      assert_string_equal(kept(&r, REQUEST_IF_NONE_MATCH), table[i].none);
+    }
+    request_free(&r);
+  }
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(good_requests_are_read_however_they_are_cut), cmocka_unit_test(bad_requests_are_refused_however_they_are_cut),
       cmocka_unit_test(a_nul_byte_is_refused_anywhere), cmocka_unit_test(limits_hold_exactly),
-      cmocka_unit_test(a_client_that_waits_for_100_is_noticed),
+      cmocka_unit_test(a_client_that_waits_for_100_is_noticed), cmocka_unit_test(kept_headers_are_whole_however_they_are_cut),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,120 +1,22 @@
 /* The program as it is ($SESSIOND), without any Redis: what it answers on the wire, how it holds, how it ends. */
-#include "check.h"
+#include "client.h"
 
-#include <arpa/inet.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
-#define H "Host: h\r\n"
-
-static pid_t service;
-static unsigned port;
-
-static long long now_ms(void) {
-  struct timespec t;
-  assert_int_equal(clock_gettime(CLOCK_MONOTONIC, &t), 0);
-  return (long long)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-/* Starts it on a free port, which it names in its first line. */
 static int start(void **state) {
-  char path[] = "/tmp/sessiond-test-XXXXXX", line[256] = "";
-  int out[2], file = mkstemp(path);
-  /* Nothing listens on port 1: there is never a primary. */
-  static const char settings[] = "listen = 127.0.0.1\nport = 0\nsentinels = 127.0.0.1:1\nhold-ms = 200\nhold-max = 2\n"
-                                 "client-timeout-ms = 300\nbody-max = 1000\ndrain-ms = 1000\n";
   (void)state;
-  assert_true(file >= 0);
-  assert_int_equal(write(file, settings, sizeof settings - 1), sizeof settings - 1);
-  assert_int_equal(pipe(out), 0);
-  service = fork();
-  assert_true(service >= 0);
-  if (service == 0) {
-    const char *program = getenv("SESSIOND");
-    dup2(out[1], STDERR_FILENO);
-    close(out[0]);
-    if (program != NULL) execl(program, program, "--config", path, (char *)NULL);
-    _exit(127);
-  }
-  close(out[1]);
-  close(file);
-  FILE *log = fdopen(out[0], "r");
-  assert_non_null(log);
-  assert_non_null(fgets(line, sizeof line, log));
-  const char *at = strstr(line, "port ");
-  assert_non_null(at);
-  port = (unsigned)strtoul(at + 5, NULL, 10);
-  /* The pipe stays open, for its further lines. */
-  unlink(path);
+  service_start("hold-ms = 200\nhold-max = 2\nclient-timeout-ms = 300\nbody-max = 1000\ndrain-ms = 1000\n", 0);
   return 0;
 }
 
 static int stop(void **state) {
-  int status = -1;
   (void)state;
-  if (service == 0) return 0;
-  kill(service, SIGTERM);
-  if (waitpid(service, &status, 0) != service) return -1;
-  service = 0;
-  return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -1;
-}
-
-static int dial(void) {
-  struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-  struct timeval limit = {.tv_sec = 5};
-  int fd = socket(AF_INET, SOCK_STREAM, 0);
-  assert_true(fd >= 0);
-  assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit), 0);
-  assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
-  return fd;
-}
-
-static void say(int fd, const char *text) { assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), strlen(text)); }
-
-/* Everything until the service closes, or until `until` was read. */
-static char *hear(int fd, const char *until) {
-  static char in[65536];
-  size_t have = 0;
-  in[0] = '\0';
-  while (have < sizeof in - 1 && (until == NULL || strstr(in, until) == NULL)) {
-    ssize_t n = recv(fd, in + have, sizeof in - 1 - have, 0);
-    if (n < 0) fail_msg("no end, only: %s", in);
-    if (n == 0) break;
-    have += (size_t)n;
-    in[have] = '\0';
-  }
-  return in;
-}
-
-/* One request on a connection of its own, whole or byte by byte; asserts that each of `parts` is in what comes back. */
-static char *exchange(const char *text, bool bytes) {
-  int fd = dial();
-  for (size_t i = 0; bytes && i < strlen(text); i++) assert_int_equal(send(fd, text + i, 1, MSG_NOSIGNAL), 1);
-  if (!bytes) say(fd, text);
-  char *answer = hear(fd, NULL);
-  close(fd);
-  return answer;
-}
-
-static void assert_in(const char *part, const char *answer) {
-  if (strstr(answer, part) == NULL) fail_msg("\"%s\" is not in: %s", part, answer);
-}
-
-static void assert_starts(const char *part, const char *answer) {
-  if (strncmp(answer, part, strlen(part)) != 0) fail_msg("\"%s\" does not begin: %s", part, answer);
-}
-
-static unsigned count(const char *part, const char *text) {
-  unsigned n = 0;
-  for (; (text = strstr(text, part)) != NULL; text += strlen(part)) n++;
-  return n;
+  return service_stop();
 }
 
 static void every_route_has_its_answers(void **state) {
@@ -196,9 +98,7 @@ static void one_more_than_may_be_held_is_refused_at_once(void **state) {
   /* Reads have a queue of their own. */
   assert_starts("HTTP/1.1 200 ", exchange("GET /healthz HTTP/1.1\r\n" H "Connection: close\r\n\r\n", false));
   /* A client that goes gives its place back. */
-  struct linger reset = {.l_onoff = 1};
-  assert_int_equal(setsockopt(first, SOL_SOCKET, SO_LINGER, &reset, sizeof reset), 0);
-  close(first);
+  reset(first);
   usleep(50000);
   start_ms = now_ms();
   assert_starts("HTTP/1.1 503 ", exchange(put, false));

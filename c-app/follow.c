@@ -1,0 +1,366 @@
+#include "follow.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAJORITY_PATIENCE_MS 1000
+#define FLOOR_MS 15000
+#define DEPOSED_MS 10000
+#define EXPECTED_MS 10000
+#define COUNTS_MS 1000
+#define RECOVERED_MS 2000 /* more than COUNTS_MS and two polls, so that every instance counts a replica before one lets it in */
+#define AGAIN_MS 200
+#define LINK_DOWN_FACTOR 10
+#define LINK_SLACK_MS 10000 /* Sentinel compares two clocks that it reads a second or more apart */
+#define EVENT_MAX 512
+#define NO_REPLID "0000000000000000000000000000000000000000"
+
+void follow_init(struct follow *f, size_t sentinels, bool manage, uint64_t now) {
+  *f = (struct follow){.sentinels = sentinels, .manage = manage, .doubted_at = now};
+}
+
+static struct follow_node *find(struct follow *f, const struct addr *addr) {
+  for (size_t i = 0; i < f->node_count; i++) {
+    if (addr_equal(&f->nodes[i].addr, addr)) return &f->nodes[i];
+  }
+  return NULL;
+}
+
+struct follow_node *follow_node(struct follow *f, const struct addr *addr) {
+  struct follow_node *node = find(f, addr);
+  if (node != NULL || f->node_count == FOLLOW_NODES_MAX) return node;
+  node = &f->nodes[f->node_count++];
+  *node = (struct follow_node){.addr = *addr, .priority = 1};
+  return node;
+}
+
+void follow_doubt(struct follow *f, uint64_t now) {
+  if (!f->following) return;
+  f->following = false;
+  f->doubted_at = now;
+}
+
+void follow_expect(struct follow *f, uint64_t now) { f->expected_until = now + EXPECTED_MS; }
+
+void follow_switched(struct follow *f, struct follow_answer *by, const struct addr *to) {
+  by->known = by->announced = true;
+  by->epoch = f->floor;
+  by->addr = *to;
+}
+
+void follow_lost(struct follow_answer *a) { a->known = a->announced = a->viewed = false; }
+
+/* The index in a primary's ROLE, or -1. */
+static int linked_at(const struct follow_role *role, const struct addr *addr) {
+  for (size_t i = 0; i < role->linked; i++) {
+    if (addr_equal(&role->addr[i], addr)) return (int)i;
+  }
+  return -1;
+}
+
+/* Keeping up is to have what the primary had at the poll before. */
+static void see_lag(struct follow *f, const struct follow_role *role, long long before, uint64_t now) {
+  for (size_t i = 0; i < f->node_count; i++) {
+    struct follow_node *node = &f->nodes[i];
+    int at = linked_at(role, &node->addr);
+    bool keeps_up = at >= 0 && role->acked[at] >= before;
+    if (keeps_up && node->caught_at == 0) node->caught_at = now;
+    if (!keeps_up && node->lags_at == 0) node->lags_at = now;
+    if (keeps_up) {
+      node->lags_at = 0;
+    } else {
+      node->caught_at = 0;
+    }
+  }
+}
+
+void follow_heard(struct follow *f, struct follow_node *node, const struct follow_role *role, uint64_t asked_at, uint64_t now) {
+  bool primary = f->following && addr_equal(&node->addr, &f->primary);
+  if (primary && role->primary) see_lag(f, role, node->known && node->role.primary ? node->role.offset : 0, now);
+  if (primary && !role->primary) {
+    f->deposed_until = 0; /* if it was promoted before the Sentinels said so, that was called off */
+    follow_doubt(f, now);
+  }
+  node->known = true;
+  node->role = *role;
+  node->said_at = asked_at;
+}
+
+/* The floor falls only when a majority has said less than it for FLOOR_MS. */
+static void settle_floor(struct follow *f, uint64_t now) {
+  size_t known = 0;
+  uint64_t highest = 0;
+  for (size_t i = 0; i < f->sentinels; i++) {
+    if (!f->answers[i].known) continue;
+    known++;
+    if (f->answers[i].epoch > highest) highest = f->answers[i].epoch;
+  }
+  if (highest >= f->floor || known * 2 <= f->sentinels) {
+    if (highest > f->floor) f->floor = highest;
+    f->below_since = 0;
+  } else if (f->below_since == 0) {
+    f->below_since = now;
+  } else if (now - f->below_since >= FLOOR_MS) {
+    f->floor = highest;
+    f->below_since = 0;
+  }
+}
+
+static bool credible(const struct follow *f, const struct follow_answer *a, uint64_t now) {
+  if (!a->known || a->epoch < f->floor) return false;
+  return now >= f->deposed_until || a->epoch > f->deposed_epoch || !addr_equal(&a->addr, &f->deposed);
+}
+
+static size_t votes_for(const struct follow *f, const struct follow_answer *a) {
+  size_t votes = 0;
+  for (size_t i = 0; i < f->sentinels; i++) {
+    const struct follow_answer *b = &f->answers[i];
+    if (b->known && b->epoch == a->epoch && addr_equal(&b->addr, &a->addr)) votes++;
+  }
+  return votes;
+}
+
+const struct addr *follow_named(const struct follow *f, uint64_t now) {
+  const struct follow_answer *best = NULL;
+  size_t known = 0;
+  for (size_t i = 0; i < f->sentinels; i++) {
+    const struct follow_answer *a = &f->answers[i];
+    if (a->known) known++;
+    if (!credible(f, a, now)) continue;
+    if (best == NULL || a->epoch > best->epoch) {
+      best = a;
+    } else if (a->epoch == best->epoch) {
+      if (a->announced != best->announced ? a->announced : votes_for(f, a) > votes_for(f, best)) best = a;
+    }
+  }
+  if (best == NULL || (known * 2 <= f->sentinels && now - f->doubted_at < MAJORITY_PATIENCE_MS)) return NULL;
+  return &best->addr;
+}
+
+/* One that proves that it was promoted from a replica of the primary we followed. */
+static struct follow_node *promoted(struct follow *f) {
+  for (size_t i = 0; i < f->node_count; i++) {
+    struct follow_node *node = &f->nodes[i];
+    if (!node->known || !node->role.primary || addr_equal(&node->addr, &f->primary)) continue;
+    if (f->lineage[0] != '\0' && strcmp(node->replid2, f->lineage) == 0) return node;
+  }
+  return NULL;
+}
+
+const struct addr *follow_decide(struct follow *f, uint64_t now) {
+  settle_floor(f, now);
+  struct follow_node *next = find(f, &f->primary);
+  if (f->following && next != NULL && next->known && next->role.primary) memcpy(f->lineage, next->replid, sizeof f->lineage);
+  next = !f->following || now < f->expected_until ? promoted(f) : NULL;
+  if (next != NULL) {
+    f->deposed = f->primary;
+    f->deposed_epoch = f->floor;
+    f->deposed_until = now + DEPOSED_MS;
+  } else {
+    const struct addr *named = follow_named(f, now);
+    if (named == NULL || (f->following && addr_equal(named, &f->primary))) return NULL;
+    follow_doubt(f, now);
+    next = find(f, named);
+    if (next == NULL || !next->known || !next->role.primary || next->said_at < f->doubted_at) return NULL;
+    if (addr_equal(&next->addr, &f->primary) && now - f->announced_at < AGAIN_MS) return NULL;
+  }
+  f->following = true;
+  f->primary = next->addr;
+  f->announced_at = now;
+  f->expected_until = 0;
+  memcpy(f->lineage, next->replid, sizeof f->lineage);
+  for (size_t i = 0; i < f->node_count; i++) f->nodes[i].caught_at = f->nodes[i].lags_at = 0;
+  return &f->primary;
+}
+
+static bool lists(const struct follow_answer *a, const struct addr *addr) {
+  for (size_t i = 0; i < a->eligible_count; i++) {
+    if (addr_equal(&a->eligible[i], addr)) return true;
+  }
+  return false;
+}
+
+static bool counts(const struct follow *f, const struct follow_node *node, uint64_t now) {
+  if (addr_equal(&node->addr, &f->primary)) return false;
+  if (f->manage && node->caught_at != 0 && now - node->caught_at >= COUNTS_MS) return true;
+  size_t viewed = 0;
+  for (size_t i = 0; i < f->sentinels; i++) viewed += f->answers[i].viewed;
+  for (size_t i = 0; i < f->sentinels; i++) {
+    const struct follow_answer *a = &f->answers[i];
+    if ((a->viewed || viewed * 2 <= f->sentinels) && lists(a, &node->addr)) return true;
+  }
+  return false;
+}
+
+size_t follow_counted(const struct follow *f, uint64_t now, struct addr out[static FOLLOW_NODES_MAX]) {
+  size_t count = 0;
+  for (size_t i = 0; i < f->node_count; i++) {
+    if (counts(f, &f->nodes[i], now)) out[count++] = f->nodes[i].addr;
+  }
+  return count;
+}
+
+bool follow_covered(const struct follow *f, uint64_t now, const struct follow_role *role, long long offset, unsigned least) {
+  struct addr counted[FOLLOW_NODES_MAX];
+  size_t count = follow_counted(f, now, counted), have = 0;
+  for (size_t i = 0; i < count; i++) {
+    int at = linked_at(role, &counted[i]);
+    if (at < 0 || role->acked[at] < offset) return false;
+  }
+  for (size_t i = 0; i < role->linked; i++) have += role->acked[i] >= offset;
+  return f->following && role->primary && have >= least;
+}
+
+struct follow_node *follow_laggard(struct follow *f, uint64_t now, unsigned after_ms, unsigned least) {
+  struct follow_node *laggard = NULL;
+  size_t others = 0;
+  for (size_t i = 0; f->manage && i < f->node_count; i++) {
+    struct follow_node *node = &f->nodes[i];
+    if (!counts(f, node, now)) continue;
+    if (node->lags_at == 0) {
+      others++;
+    } else if (node->known && node->priority != 0 && now - node->lags_at >= after_ms) {
+      laggard = node;
+    }
+  }
+  return others >= 1 && others >= least ? laggard : NULL;
+}
+
+struct follow_node *follow_recovered(struct follow *f, uint64_t now) {
+  for (size_t i = 0; f->manage && f->following && i < f->node_count; i++) {
+    struct follow_node *node = &f->nodes[i];
+    if (!node->known || node->role.primary || node->priority != 0) continue;
+    if (node->caught_at != 0 && now - node->caught_at >= RECOVERED_MS) return node;
+  }
+  return NULL;
+}
+
+/* replies */
+
+static bool is_text(const redisReply *r) {
+  return r->type == REDIS_REPLY_STRING || r->type == REDIS_REPLY_STATUS || r->type == REDIS_REPLY_VERB;
+}
+
+static bool is_list(const redisReply *r) { return r->type == REDIS_REPLY_ARRAY || r->type == REDIS_REPLY_MAP; }
+
+bool follow_parse_addr(const redisReply *reply, struct addr *out) {
+  if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2) return false;
+  if (!is_text(reply->element[0]) || !is_text(reply->element[1])) return false;
+  return addr_set(out, reply->element[0]->str, reply->element[1]->str);
+}
+
+/* A value of Sentinel's "key value key value ..."; "" when it isn't there. */
+static const char *field(const redisReply *map, const char *name) {
+  for (size_t i = 0; is_list(map) && i + 1 < map->elements; i += 2) {
+    const redisReply *key = map->element[i], *value = map->element[i + 1];
+    if (is_text(key) && is_text(value) && strcmp(key->str, name) == 0) return value->str;
+  }
+  return "";
+}
+
+bool follow_parse_master(const redisReply *reply, struct follow_answer *out) {
+  const char *epoch = field(reply, "config-epoch");
+  if (epoch[0] == '\0') return false;
+  bool down = strstr(field(reply, "flags"), "s_down") != NULL;
+  long long down_after_ms = strtoll(field(reply, "down-after-milliseconds"), NULL, 10);
+  out->epoch = strtoull(epoch, NULL, 10);
+  out->link_down_max_ms = down || down_after_ms <= 0 || down_after_ms > UINT32_MAX ? 0 : down_after_ms * LINK_DOWN_FACTOR + LINK_SLACK_MS;
+  return true;
+}
+
+static bool eligible(const redisReply *replica, long long link_down_max_ms) {
+  const char *flags = field(replica, "flags"), *primary = field(replica, "master-host");
+  if (strstr(flags, "s_down") != NULL) return false;
+  if (strcmp(field(replica, "slave-priority"), "0") == 0 || strcmp(primary, "?") == 0) return false;
+  /* Signed: it is -1000 of one that was started and has had no link yet. */
+  return link_down_max_ms == 0 || strtoll(field(replica, "master-link-down-time"), NULL, 10) <= link_down_max_ms;
+}
+
+bool follow_parse_replicas(const redisReply *reply, struct follow_answer *out, struct addr seen[static FOLLOW_NODES_MAX], size_t *count) {
+  struct addr may[FOLLOW_NODES_MAX];
+  size_t n = 0;
+  if (reply->type != REDIS_REPLY_ARRAY || reply->elements > FOLLOW_NODES_MAX) return false;
+  for (size_t i = 0; i < reply->elements; i++) {
+    const redisReply *replica = reply->element[i];
+    if (!addr_set(&seen[i], field(replica, "ip"), field(replica, "port"))) return false;
+    if (eligible(replica, out->link_down_max_ms)) may[n++] = seen[i];
+  }
+  memcpy(out->eligible, may, n * sizeof may[0]);
+  out->eligible_count = n;
+  out->viewed = true;
+  *count = reply->elements;
+  return true;
+}
+
+bool follow_parse_role(const redisReply *reply, struct follow_role *out) {
+  struct follow_role role = {0};
+  if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 3 || !is_text(reply->element[0])) return false;
+  role.primary = strcmp(reply->element[0]->str, "master") == 0;
+  const redisReply *offset = reply->element[1], *replicas = reply->element[2];
+  if (role.primary) {
+    if (offset->type != REDIS_REPLY_INTEGER || replicas->type != REDIS_REPLY_ARRAY) return false;
+    role.offset = offset->integer;
+    for (size_t i = 0; i < replicas->elements && role.linked < FOLLOW_NODES_MAX; i++) {
+      const redisReply *r = replicas->element[i];
+      if (r->type != REDIS_REPLY_ARRAY || r->elements < 3 || !is_text(r->element[0]) || !is_text(r->element[1]) || !is_text(r->element[2])) return false;
+      if (!addr_set(&role.addr[role.linked], r->element[0]->str, r->element[1]->str)) return false;
+      role.acked[role.linked++] = strtoll(r->element[2]->str, NULL, 10);
+    }
+  }
+  *out = role;
+  return true;
+}
+
+/* The value of a line "name:value\r\n" of INFO, into `out`. */
+static bool info_line(const char *text, const char *name, char *out, size_t size) {
+  size_t len = strlen(name);
+  for (const char *line = text; line != NULL; line = strchr(line, '\n')) {
+    if (*line == '\n') line++;
+    if (strncmp(line, name, len) != 0 || line[len] != ':') continue;
+    size_t n = strcspn(line + len + 1, "\r\n");
+    if (n >= size) return false;
+    memcpy(out, line + len + 1, n);
+    out[n] = '\0';
+    return true;
+  }
+  return false;
+}
+
+bool follow_parse_info(const redisReply *reply, struct follow_node *out) {
+  char replid[FOLLOW_REPLID_MAX], replid2[FOLLOW_REPLID_MAX], priority[16] = "1"; /* a primary has none */
+  if (!is_text(reply) || !info_line(reply->str, "master_replid", replid, sizeof replid)) return false;
+  if (!info_line(reply->str, "master_replid2", replid2, sizeof replid2)) return false;
+  info_line(reply->str, "slave_priority", priority, sizeof priority);
+  memcpy(out->replid, replid, sizeof replid);
+  memcpy(out->replid2, strcmp(replid2, NO_REPLID) == 0 ? "" : replid2, strcmp(replid2, NO_REPLID) == 0 ? 1 : sizeof replid2);
+  out->priority = (unsigned)strtoul(priority, NULL, 10);
+  return true;
+}
+
+/* Cuts `text` at its blanks, into `copy`. Returns the number of words; 0 when there are more than `max`. */
+static size_t split(const char *text, char copy[static EVENT_MAX], const char **word, size_t max) {
+  char *save = NULL;
+  size_t words = 0;
+  if (strlen(text) >= EVENT_MAX) return 0;
+  memcpy(copy, text, strlen(text) + 1);
+  for (char *w = strtok_r(copy, " ", &save); w != NULL; w = strtok_r(NULL, " ", &save)) {
+    if (words == max) return 0;
+    word[words++] = w;
+  }
+  return words;
+}
+
+bool follow_parse_switch(const char *text, const char *master_name, struct addr *to) {
+  char copy[EVENT_MAX];
+  const char *word[5];
+  return split(text, copy, word, 5) == 5 && strcmp(word[0], master_name) == 0 && addr_set(to, word[3], word[4]);
+}
+
+bool follow_parse_event(const char *text, const char *master_name) {
+  char copy[EVENT_MAX];
+  const char *word[10];
+  size_t words = split(text, copy, word, 10);
+  if (words >= 4 && strcmp(word[0], "master") == 0) return strcmp(word[1], master_name) == 0;
+  return words >= 8 && strcmp(word[0], "slave") == 0 && strcmp(word[5], master_name) == 0;
+}

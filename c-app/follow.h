@@ -1,0 +1,131 @@
+/* follow: who is primary, and which replicas a write must have. The judgement of sentinel.c, without its connections: what
+ * was heard goes in, with the time as an argument; what to believe comes out. Nothing here allocates or calls the system.
+ *
+ * Whom to believe
+ *   - Of the Sentinels' answers the one with the highest config-epoch: a majority grants an epoch to one failover only, so
+ *     a Sentinel that was cut off cannot outvote a newer failover. Equal epochs: what was announced by +switch-master, then
+ *     the address most of them name. An epoch below the highest one ever seen is not believed, unless a majority keeps
+ *     saying it for 15 s (the Sentinels were set up anew). A search waits a second for a majority's answers.
+ *   - Whatever they say, the server there must say `master` to a ROLE that was asked after the doubt arose.
+ *   - Earlier than the Sentinels, which learn of a promotion from their next INFO, up to a second later: while the primary
+ *     is lost, or a Sentinel has announced that it is being replaced, a server that says `master` *and* whose
+ *     master_replid2 is the master_replid of the primary that we followed has been promoted from that primary's replica
+ *     (Redis, replication.c, shiftReplicationId). A stale primary cannot show that. From then on the old one is not
+ *     believed, for 10 s or until the promoted one says that it is a replica again.
+ *
+ * Which replicas count
+ *   Sentinel may promote a replica that is up, has a priority other than 0, has answered an INFO and has not been without
+ *   its primary for longer than 10 x down-after and the time that the primary is down (Redis, sentinel.c,
+ *   sentinelSelectSlave). One whose connection to a Sentinel has just closed is not taken out by that: it is eligible again,
+ *   with the offset it had before, as soon as it is back. A replica counts
+ *   - while any Sentinel sees it so. Sentinels that don't answer us are given their last word while fewer than a majority do;
+ *   - also when none does, while it is linked and has kept up for a second: so it counts before it may be promoted again. */
+#ifndef FOLLOW_H
+#define FOLLOW_H
+
+#include "addr.h"
+
+#include <hiredis/hiredis.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define FOLLOW_SENTINELS_MAX 16
+#define FOLLOW_NODES_MAX 16
+#define FOLLOW_REPLID_MAX 41
+
+/* What one Sentinel says. */
+struct follow_answer {
+  bool known;     /* false: nothing yet, or it was lost */
+  bool announced; /* by +switch-master, so newer than other answers of the same epoch */
+  uint64_t epoch; /* config-epoch */
+  struct addr addr;
+  long long link_down_max_ms; /* a replica may have been without its primary for as long as this; 0: any time */
+  bool viewed; /* it has listed the replicas since its connection was opened */
+  size_t eligible_count;
+  struct addr eligible[FOLLOW_NODES_MAX]; /* the replicas that it may promote; kept when it is lost */
+};
+
+/* ROLE. */
+struct follow_role {
+  bool primary;
+  long long offset;
+  size_t linked; /* of a primary: its replicas that are online */
+  struct addr addr[FOLLOW_NODES_MAX];
+  long long acked[FOLLOW_NODES_MAX];
+};
+
+/* What one Redis says of itself. */
+struct follow_node {
+  struct addr addr;
+  bool known;       /* false: nothing since its connection was opened */
+  uint64_t said_at; /* when it was asked for the following */
+  struct follow_role role;
+  unsigned priority;
+  char replid[FOLLOW_REPLID_MAX], replid2[FOLLOW_REPLID_MAX];
+  uint64_t caught_at; /* 0, or since when it is linked to the primary and has what the primary had a poll ago */
+  uint64_t lags_at;   /* 0, or since when it has not */
+};
+
+struct follow {
+  size_t sentinels;
+  bool manage; /* priorities are ours to set, so that a replica that has kept up counts whatever its priority */
+  struct follow_answer answers[FOLLOW_SENTINELS_MAX];
+  size_t node_count;
+  struct follow_node nodes[FOLLOW_NODES_MAX];
+  bool following; /* `primary` was announced and nobody doubts it */
+  struct addr primary;
+  char lineage[FOLLOW_REPLID_MAX]; /* its master_replid */
+  uint64_t doubted_at, announced_at, expected_until;
+  struct addr deposed; /* not believed until deposed_until at epochs up to deposed_epoch */
+  uint64_t deposed_until, deposed_epoch;
+  uint64_t floor, below_since; /* below_since: 0, or when a majority began to say less than the floor */
+};
+
+void follow_init(struct follow *f, size_t sentinels, bool manage, uint64_t now);
+/* The entry of a Redis, made when there is none. NULL: there are too many. */
+struct follow_node *follow_node(struct follow *f, const struct addr *addr);
+
+/* What happened. After each, follow_decide. */
+void follow_doubt(struct follow *f, uint64_t now);  /* the primary failed its user */
+void follow_expect(struct follow *f, uint64_t now); /* a Sentinel has begun to replace the primary */
+void follow_switched(struct follow *f, struct follow_answer *by, const struct addr *to); /* +switch-master */
+void follow_lost(struct follow_answer *a);                                               /* a Sentinel does not answer any more */
+/* `node` answered ROLE, asked at `asked_at`. */
+void follow_heard(struct follow *f, struct follow_node *node, const struct follow_role *role, uint64_t asked_at, uint64_t now);
+
+/* The address to announce now: another primary than before, or the same one after a doubt, five times a second at most, so
+ * that one that is alive and refuses its user is not stormed. NULL: none. */
+const struct addr *follow_decide(struct follow *f, uint64_t now);
+/* Whom the Sentinels name; it is the one to ask. NULL: nobody credible. */
+const struct addr *follow_named(const struct follow *f, uint64_t now);
+
+/* The replicas that count, into `out`; returns how many. */
+size_t follow_counted(const struct follow *f, uint64_t now, struct addr out[static FOLLOW_NODES_MAX]);
+/* The primary's ROLE shows that all of them, and at least `least` replicas, have what was written up to `offset`; and nobody
+ * doubts that it is the primary. */
+bool follow_covered(const struct follow *f, uint64_t now, const struct follow_role *role, long long offset, unsigned least);
+/* A replica that holds up writes and that `least` others can do without: NULL, or the one to take out of the election by
+ * replica-priority 0, for it has not kept up for `after_ms`. Never the last one. */
+struct follow_node *follow_laggard(struct follow *f, uint64_t now, unsigned after_ms, unsigned least);
+/* One that was taken out and has kept up for long enough to be let in again. */
+struct follow_node *follow_recovered(struct follow *f, uint64_t now);
+
+/* Replies of the network. False: malformed, or about another name; `out` is then as it was. */
+
+/* SENTINEL GET-MASTER-ADDR-BY-NAME */
+bool follow_parse_addr(const redisReply *reply, struct addr *out);
+/* SENTINEL MASTER: config-epoch, and how long a replica's link may be down */
+bool follow_parse_master(const redisReply *reply, struct follow_answer *out);
+/* SENTINEL REPLICAS: whom it may promote, into `out`; and every replica that it lists, into `seen`. */
+bool follow_parse_replicas(const redisReply *reply, struct follow_answer *out, struct addr seen[static FOLLOW_NODES_MAX], size_t *count);
+/* ROLE */
+bool follow_parse_role(const redisReply *reply, struct follow_role *out);
+/* INFO replication: master_replid, master_replid2, and a replica's priority */
+bool follow_parse_info(const redisReply *reply, struct follow_node *out);
+/* The text of +switch-master, "name old-ip old-port new-ip new-port" */
+bool follow_parse_switch(const char *text, const char *master_name, struct addr *to);
+/* Of +sdown and the like, "master name ip port ..." or "slave name ip port @ master-name ip port" */
+bool follow_parse_event(const char *text, const char *master_name);
+
+#endif
