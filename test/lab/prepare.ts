@@ -37,9 +37,9 @@ export async function prepare(log: (line: string) => void = console.log): Promis
   writeArtifacts({ image: image.root, packages: image.packages, buildRoot });
 }
 
-/** The packages that a clone's `c-app/` needs to be built and tested: build-deps.txt and test-deps.txt, one a line. */
-export function packagesOf(folder: string): string[] {
-  return ['build-deps.txt', 'test-deps.txt']
+/** The packages that a clone's `c-app/` needs, to be built and tested if `files` is not given: its lists, one package a line. */
+export function packagesOf(folder: string, files: readonly string[] = ['build-deps.txt', 'test-deps.txt']): string[] {
+  return files
     .flatMap((file) => readFileSync(`${folder}/c-app/${file}`, 'utf8').split('\n'))
     .map((line) => line.replace(/#.*/, '').trim())
     .filter((line) => line !== '');

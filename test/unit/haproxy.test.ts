@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest';
 import { FiredrillError } from '../../actions/core/errors.ts';
 import { parseHaproxyStat, readHaproxy } from '../../actions/core/haproxy.ts';
+import type { Release } from '../../actions/rollout/release-types.ts';
+import { releaseOf } from './rollout-fixture.ts';
 
 const csv = `# pxname,svname,qcur,qmax,scur,smax,slim,stot,bin,bout,dreq,dresp,ereq,econ,eresp,wretr,wredis,status,weight,act,bck,chkfail,chkdown,lastchg,downtime,qlimit,pid,iid,sid,throttle,lbtot,tracked,type,rate,rate_lim,rate_max,check_status,
 http,FRONTEND,,,3,9,10000,120,1,2,0,0,0,,,,,OPEN,,,,,,,,,1,2,0,,,,0,3,0,9,,
@@ -29,3 +31,23 @@ test('a socket that does not answer is an error that names the node', async () =
   expect(String(error)).toContain('No such file');
   await expect(readHaproxy(answering('Permission denied'), 1000)).rejects.toThrow('Permission denied');
 });
+
+test('a request gets an id when it has none, and is sent again only where that id makes it safe', () => {
+  const lines = text(releaseOf('lb-1'))
+    .split('\n')
+    .map((line) => line.trim());
+  expect(lines).toContain('http-request set-header X-Request-Id %[uuid()] unless { req.hdr(X-Request-Id) -m found }');
+  expect(lines).toContain('retry-on conn-failure empty-response');
+  expect(lines).toContain('http-request disable-l7-retry unless METH_GET or METH_PUT or METH_DELETE');
+});
+
+test('an app that dies is declared down by the health check, not in the midst of the request that found it dead', () => {
+  const servers = text(releaseOf('lb-1'))
+    .split('\n')
+    .find((line) => line.includes('default-server'));
+  expect(servers).toContain('observe layer4 error-limit 3 on-error fastinter on-marked-down shutdown-sessions');
+});
+
+function text(release: Release): string {
+  return release.files.find((file) => file.path === '/etc/haproxy/haproxy.cfg')?.content.toString('utf8') ?? '';
+}

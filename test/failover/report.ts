@@ -1,0 +1,128 @@
+import type { Round } from './measure.ts';
+import { holdMs } from './settings.ts';
+
+/** One line about a round. Pure. */
+export function roundLine(number: number, round: Round): string {
+  const time = (name: string, value: number | undefined): string =>
+    value === undefined ? '' : `${name} ${Math.round(value)}, `;
+  const times = [
+    time('promoted', round.promoted),
+    time('linked', round.linked),
+    time('announced', round.announced),
+    time('first write', round.answered),
+  ].join('');
+  const bad = `lost ${round.lost}, twice ${round.twice}, overwritten ${round.overwritten}, stale ${round.stale}, other ${round.inexplicable}`;
+  const why = round.failures.length === 0 ? '' : ` (${round.failures.join(', ')})`;
+  return `${number} ${round.fault}: ${times}longest wait ${Math.round(round.stalled)} ms; ${round.requests} requests, ${round.failed} failed${why}; ${round.acknowledged} acknowledged, ${bad}; load late ${Math.round(round.lagMs)} ms`;
+}
+
+/** Whether the service could not answer writes for longer than it holds them, whatever it did: its promise is off then. Pure. */
+export function outlasted(round: Round): boolean {
+  return (round.linked ?? 0) > holdMs;
+}
+
+/** A row of out/bench-NAME.json. */
+export interface Row {
+  readonly metric: string;
+  readonly unit: string;
+  readonly ours: number;
+  readonly peer: string | null;
+  readonly peerValue: number | null;
+  readonly ratio: number | null;
+  readonly goal: number | null;
+  readonly met: boolean | null;
+}
+
+/** What each fault cost, over its rounds. Without `goals` (the durability promises less) nothing is held to a goal. Pure. */
+export function rowsOf(rounds: readonly Round[], goals: boolean): Row[] {
+  const names = [...new Set(rounds.map((round) => round.fault))];
+  return names.flatMap((fault) => {
+    const of = rounds.filter((round) => round.fault === fault);
+    const sum = (value: (round: Round) => number): number => of.reduce((total, round) => total + value(round), 0);
+    const times = (value: (round: Round) => number | undefined): number[] =>
+      of.map(value).filter((each) => each !== undefined);
+    const none = (metric: string, value: number): Row => row(`${fault}: ${metric}`, 'count', value, goals ? 0 : null);
+    const median = (metric: string, values: number[], goal: number | null = null): Row[] =>
+      values.length === 0 ? [] : [row(`${fault}: ${metric}, median`, 'ms', medianOf(values), goals ? goal : null)];
+    const toAnswer = (from: 'promoted' | 'linked') => (round: Round) =>
+      round.answered === undefined || round[from] === undefined ? undefined : round.answered - round[from];
+    const stalls = times((round) => round.stalled);
+    return [
+      row(`${fault}: rounds`, 'count', of.length, null),
+      row(`${fault}: rounds longer than the hold deadline`, 'count', of.filter(outlasted).length, null),
+      none(
+        'failed requests in the others',
+        sum((round) => (outlasted(round) ? 0 : round.failed)),
+      ),
+      none(
+        'acknowledged writes lost',
+        sum((round) => round.lost),
+      ),
+      none(
+        'writes applied twice',
+        sum((round) => round.twice),
+      ),
+      none(
+        'writes overwritten by an older one',
+        sum((round) => round.overwritten),
+      ),
+      none(
+        'keys with a stale read',
+        sum((round) => round.stale),
+      ),
+      none(
+        'histories not explained otherwise',
+        sum((round) => round.inexplicable),
+      ),
+      ...median(
+        'fault to promotion',
+        times((round) => round.promoted),
+      ),
+      ...median(
+        'fault to first replica linked',
+        times((round) => round.linked),
+      ),
+      ...median(
+        "fault to Sentinel's announcement",
+        times((round) => round.announced),
+      ),
+      ...median('promotion to first answered write', times(toAnswer('promoted'))),
+      ...median('first replica linked to first answered write', times(toAnswer('linked')), 100),
+      ...median('longest wait of a request', stalls),
+      row(`${fault}: longest wait of a request, most`, 'ms', Math.max(...stalls), null),
+    ];
+  });
+}
+
+/** The rows as a table for people. Pure. */
+export function tableOf(rows: readonly Row[]): string {
+  const width = Math.max(...rows.map((each) => each.metric.length));
+  return rows
+    .map((each) => {
+      const goal = each.goal === null ? '' : `  goal ${each.goal}: ${each.met ? 'met' : 'MISSED'}`;
+      return `${each.metric.padEnd(width)}  ${String(each.ours).padStart(8)} ${each.unit.padEnd(5)}${goal}`;
+    })
+    .join('\n');
+}
+
+function row(metric: string, unit: string, value: number, goal: number | null): Row {
+  const ours = Math.round(value * 10) / 10;
+  return {
+    metric,
+    unit,
+    ours,
+    peer: null,
+    peerValue: null,
+    ratio: null,
+    goal,
+    met: goal === null ? null : ours <= goal,
+  };
+}
+
+export function medianOf(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length / 2;
+  return sorted.length % 2 === 1
+    ? (sorted[Math.floor(middle)] ?? 0)
+    : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2;
+}
