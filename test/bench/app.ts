@@ -1,0 +1,97 @@
+/**
+ * `npm run bench:app`: the C service beside Debian's webdis and nginx, in one run. Here: the root, the sandbox, the command line;
+ * app/inside.ts measures.
+ */
+import { readFileSync, rmSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { FiredrillError, messageOf } from '../../actions/core/errors.ts';
+import { ensureBuildRoot } from '../lab/machines/build-root.ts';
+import { ensureReady } from '../lab/machines/preflight.ts';
+import { cacheDir, clone, lab, outDir } from '../lab/paths.ts';
+import { packagesOf } from '../lab/prepare.ts';
+import { sourceCommit } from '../lab/source.ts';
+import { runInSandbox } from '../sandbox/run.ts';
+
+const usage = `npm run bench:app                the C service beside webdis and nginx: medians of 5 rounds, out/bench-app.json
+
+--rounds N                       rounds (default 5; the goals hold for at least 5)
+--seconds S                      of load for each figure in a round (default 3)
+--from FOLDER                    measures the service of the git clone FOLDER instead of this one`;
+
+interface Options {
+  readonly rounds: number;
+  readonly seconds: number;
+  readonly from: string;
+}
+
+try {
+  const options = optionsOf(process.argv.slice(2));
+  if (options === undefined) console.log(usage);
+  else process.exitCode = await bench(options);
+} catch (error) {
+  console.error(messageOf(error));
+  if (!(error instanceof FiredrillError) || error.code === 'bug') console.error((error as Error).stack);
+  process.exitCode = 1;
+}
+
+function optionsOf(argv: string[]): Options | undefined {
+  const text = { type: 'string' } as const;
+  const { values } = parseArgs({
+    args: argv,
+    options: { rounds: text, seconds: text, from: text, help: { type: 'boolean' } },
+  });
+  if (values.help) return undefined;
+  return {
+    rounds: numberOf('--rounds', values.rounds ?? '5', 50),
+    seconds: numberOf('--seconds', values.seconds ?? '3', 60),
+    from: resolve(values.from ?? clone),
+  };
+}
+
+function numberOf(name: string, text: string, max: number): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value >= 1 && value <= max) return value;
+  throw new FiredrillError({
+    code: 'config',
+    what: `${name} is "${text}"`,
+    fix: `Give a whole number from 1 to ${max}`,
+  });
+}
+
+async function bench(options: Options): Promise<number> {
+  const begun = performance.now();
+  if (availableParallelism() < 2)
+    throw new FiredrillError({ code: 'config', what: 'one processor: the service and its load need one each' });
+  await ensureReady(lab, console.log);
+  const file = `${outDir}/bench-app.json`;
+  // No figures of an earlier run are left when this one does not finish.
+  rmSync(file, { force: true });
+  const root = await ensureBuildRoot(cacheDir, [...packagesOf(options.from), ...benchPackages()], console.log);
+  const cancelled = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => cancelled.abort());
+  const code = await runInSandbox({
+    root,
+    script: new URL('./app/inside.ts', import.meta.url),
+    args: [String(options.rounds), String(options.seconds), sourceCommit(options.from).sha, file],
+    binds: [
+      { source: `${options.from}/c-app`, target: '/c-app' },
+      { source: fileURLToPath(new URL('./app', import.meta.url)), target: '/bench' },
+    ],
+    // Building, the rounds' loads with what lies between them, the starts.
+    timeoutMs: 120_000 + options.rounds * (options.seconds * 10_000 + 20_000),
+    onLine: console.log,
+    signal: cancelled.signal,
+  });
+  if (cancelled.signal.aborted) throw new FiredrillError({ code: 'cancelled', what: 'the benchmark was cancelled' });
+  console.log(`npm run bench:app took ${((performance.now() - begun) / 1000).toFixed(0)} s`);
+  return code;
+}
+
+function benchPackages(): string[] {
+  return readFileSync(`${clone}/c-app/bench-deps.txt`, 'utf8')
+    .split('\n')
+    .filter((line) => line !== '');
+}
