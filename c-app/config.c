@@ -153,6 +153,9 @@ static bool check(const struct parser *p) {
   bool ca = c->tls_ca[0] != '\0', cert = c->tls_cert[0] != '\0', key = c->tls_key[0] != '\0';
   if (c->sentinel_count == 0) return wrong(p, "sentinels is not set: list them as sentinels = ip:port, ip:port");
   if (c->master_name[0] == '\0' || strpbrk(c->master_name, " \t") != NULL) return wrong(p, "master-name must be one word");
+  if (c->request_id_ttl_s * 1000ULL <= (unsigned long long)c->hold_ms + c->redis_timeout_ms) {
+    return wrong(p, "request-id-ttl-s must be longer than hold-ms and redis-timeout-ms together");
+  }
   if (c->redis_dead_ms <= c->redis_ping_ms) return wrong(p, "redis-dead-ms must be more than redis-ping-ms");
   if (cert != key) return wrong(p, "tls-cert and tls-key belong together: set both or none");
   if (!ca && (cert || c->tls_name[0] != '\0')) return wrong(p, "tls-cert, tls-key and tls-name need tls-ca, which turns TLS on");

@@ -8,14 +8,13 @@ bool hold_push(struct hold *h, struct hold_item *item) {
   return true;
 }
 
-/* Items mostly come in the order of their deadlines; one that comes back is older, and goes before the younger ones.
- * So the queue stays sorted, and the first is the one that expires first. */
+/* The queue stays sorted by deadline, so that the first is the one that expires first. Items mostly come in that order; one
+ * that comes back is older than nearly all, so its place is looked for from the front. */
 void hold_return(struct hold *h, struct hold_item *item) {
   struct hold_item *after = h->last;
-  if (h->first != NULL && h->first->deadline > item->deadline) {
+  if (after != NULL && after->deadline > item->deadline) {
     after = NULL;
-  } else {
-    while (after != NULL && after->deadline > item->deadline) after = after->prev;
+    for (struct hold_item *i = h->first; i->deadline <= item->deadline; i = i->next) after = i;
   }
   item->prev = after;
   item->next = after != NULL ? after->next : h->first;

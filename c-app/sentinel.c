@@ -54,13 +54,19 @@ static void note(struct peer *p, const char *why) {
 
 static bool awaiting(const struct sentinel *s) { return !s->follow.following || now(s) < s->follow.expected_until; }
 
+/* The doubt came from here, so the user does not know it yet. */
+static void tell_doubt(struct sentinel *s) {
+  s->stats.discoveries++;
+  s->events->primary(s->owner, NULL);
+}
+
 static void decide(struct sentinel *s) {
   char text[ADDR_TEXT_MAX];
   struct addr before = s->follow.primary;
   bool followed = s->follow.following;
   uint64_t since = s->follow.doubted_at;
   const struct addr *primary = follow_decide(&s->follow, now(s));
-  if (followed && !s->follow.following) s->stats.discoveries++;
+  if (followed && !s->follow.following) tell_doubt(s);
   if (primary == NULL) return;
   bool moved = before.port != 0 && !addr_equal(&before, primary);
   uint64_t lost_ms = followed ? 0 : now(s) - since;
@@ -128,7 +134,9 @@ static void on_role(void *owner, void *arg, const redisReply *reply, bool sent) 
   p->asked = false;
   if (reply == NULL) return;
   if (follow_parse_role(reply, &role)) {
+    bool followed = p->s->follow.following;
     follow_heard(&p->s->follow, node_of(p), &role, p->asked_at, now(p->s));
+    if (followed && !p->s->follow.following) tell_doubt(p->s);
     decide(p->s);
   } else {
     note(p, reply->type == REDIS_REPLY_ERROR ? reply->str : "its role can't be read");

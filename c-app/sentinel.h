@@ -2,7 +2,8 @@
  *
  *   sentinel_new         one connection to every Sentinel and to every Redis that they list, all at once, each opened again
  *                        for ever when lost; needs no restart, whatever fails and comes back
- *   events->primary      a verified primary: the first, another one, or the same one again after sentinel_suspect
+ *   events->primary      a verified primary: the first, another one, or the same one again after a doubt; NULL: the one
+ *                        announced last is in doubt, by what the Sentinels or itself say
  *   sentinel_suspect     the primary failed its user (connection lost, READONLY, silence): search
  *   sentinel_required, sentinel_covered
  *                        how many replicas must have a write before it may be acknowledged, and whether they have

@@ -5,6 +5,7 @@
 #include "rconn.h"
 #include "tls.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +28,7 @@ struct lane {
   bool waiting;      /* a batch is under way */
   uint64_t since;    /* when it was sent */
   long long offset;  /* of the primary, after the batch */
-  bool fsynced;      /* as far as WAITAOF says */
+  long long fsynced; /* replicas, by WAITAOF; -1: not even the primary */
 };
 
 struct store {
@@ -95,7 +96,7 @@ static uint64_t hash(uint64_t h, const char *data, size_t len) {
 }
 
 static void make_tag(struct store *s, struct store_op *op) {
-  uint64_t h = hash(UINT64_C(14695981039346656037) + op->kind, op->condition, strlen(op->condition));
+  uint64_t h = hash(UINT64_C(14695981039346656037) + op->kind, op->condition, strlen(op->condition) + 1);
   put_chars(op->tag, s->seed, STORE_ETAG_LEN / 2);
   put_chars(op->tag + STORE_ETAG_LEN / 2, s->count++, STORE_ETAG_LEN / 2);
   put_chars(op->tag + STORE_ETAG_LEN, hash(h, op->value, op->value_len), STORE_TAG_LEN - STORE_ETAG_LEN);
@@ -133,6 +134,12 @@ static void on_lost(void *owner, struct rconn *c, const char *why) {
   fail(s, why);
 }
 
+static void complain(struct store *s, const char *what, const char *why) {
+  if (now(s) - s->complained_at < COMPLAIN_MS) return;
+  s->complained_at = now(s);
+  log_error("%s: %s", what, why);
+}
+
 static void on_script(void *owner, void *arg, const redisReply *r, bool sent) {
   struct store *s = ((struct lane *)owner)->s;
   (void)arg;
@@ -144,6 +151,7 @@ static void on_script(void *owner, void *arg, const redisReply *r, bool sent) {
     memcpy(s->sha, r->str, SHA_LEN);
   } else {
     s->paused_until = now(s) + PAUSE_MS;
+    complain(s, "Redis does not take the script", r->type == REDIS_REPLY_ERROR ? r->str : "an answer of another type");
   }
 }
 
@@ -160,8 +168,9 @@ static void on_ready(void *owner, struct rconn *c) {
 static void on_primary(void *owner, const struct addr *addr) {
   static const struct rconn_events events = {.ready = on_ready, .lost = on_lost};
   struct store *s = owner;
-  if (s->lane_count > 0 && addr_equal(addr, &s->primary)) return;
+  if (addr != NULL && s->lane_count > 0 && addr_equal(addr, &s->primary)) return;
   drop(s);
+  if (addr == NULL) return;
   struct rconn_options o = {.addr = *addr, .user = s->cfg->redis_user, .password = s->cfg->redis_password, .tls = s->tls,
                             .timeout_ms = s->cfg->redis_timeout_ms, .ping_ms = s->cfg->redis_ping_ms, .dead_ms = s->cfg->redis_dead_ms};
   s->primary = *addr;
@@ -215,10 +224,7 @@ static void refused(struct store *s, struct store_op *op, const redisReply *r) {
       finish(op, STORE_UNAVAILABLE, "Redis is out of memory", NULL);
       return;
     default:
-      if (now(s) - s->complained_at >= COMPLAIN_MS) {
-        s->complained_at = now(s);
-        log_error("Redis refused a command: %s", r->str);
-      }
+      complain(s, "Redis refused a command", r->str);
       finish(op, STORE_UNAVAILABLE, "Redis refused the command", NULL);
   }
 }
@@ -296,8 +302,9 @@ static void on_waited(void *owner, void *arg, const redisReply *r, bool sent) {
   struct lane *l = owner;
   (void)arg;
   (void)sent;
-  if (r == NULL || r->type != REDIS_REPLY_ARRAY || r->elements != 2) return;
-  l->fsynced = r->element[0]->integer >= 1 && r->element[1]->integer >= (long long)sentinel_required(l->s->sentinel);
+  if (r == NULL) return;
+  if (r->type == REDIS_REPLY_ERROR) fail(l->s, r->str); /* it is no primary any more, or has no append-only file */
+  if (r->type == REDIS_REPLY_ARRAY && r->elements == 2) l->fsynced = r->element[0]->integer >= 1 ? r->element[1]->integer : -1;
 }
 
 static void on_reached(void *owner, void *arg, const redisReply *r, bool sent) {
@@ -309,7 +316,12 @@ static void on_reached(void *owner, void *arg, const redisReply *r, bool sent) {
   (void)sent;
   if (r == NULL) return; /* drop() gives the batch back */
   bool covered = follow_parse_role(r, &role) && sentinel_covered(s->sentinel, &role, l->offset);
-  if (s->cfg->durability == CONFIG_FSYNCED) covered = covered && l->fsynced;
+  if (covered && s->cfg->durability == CONFIG_FSYNCED) {
+    /* Who has fsynced it has it: when as many have fsynced as have it, they are the same. */
+    long long have = 0;
+    for (size_t i = 0; i < role.linked; i++) have += role.acked[i] >= l->offset;
+    covered = l->fsynced >= have;
+  }
   while (covered && (item = hold_take(&l->batch)) != NULL) acknowledge(s, (struct store_op *)item);
   while ((item = hold_take_expired(&l->batch, now(s))) != NULL) unavailable((struct store_op *)item, "too few replicas confirmed the write in time");
   l->waiting = l->batch.count > 0;
@@ -318,15 +330,15 @@ static void on_reached(void *owner, void *arg, const redisReply *r, bool sent) {
   ask_replicas(l, false);
 }
 
-/* The first time everybody who is linked is waited for. That a replica is linked which does not count, because it lags, must
- * not hold up the others: then, and whenever the wait was in vain, WAIT only makes all replicas report, and ROLE tells. */
+/* WAIT counts replicas and does not say which; ROLE does. When more are linked than count, or the first WAIT was in vain, a
+ * short WAIT only makes all of them report. */
 static void ask_replicas(struct lane *l, bool first) {
   const struct store *s = l->s;
   unsigned required = sentinel_required(s->sentinel), linked = sentinel_linked(s->sentinel);
   bool patient = first && linked <= required;
   unsigned ms = patient ? s->cfg->wait_ms : RETRY_MS;
   char replicas[16], timeout[16];
-  snprintf(replicas, sizeof replicas, "%u", patient ? required : linked + 1);
+  snprintf(replicas, sizeof replicas, "%u", first ? required : linked + 1);
   snprintf(timeout, sizeof timeout, "%u", ms);
   bool ok = !first || rconn_ask(l->conn, on_offset, NULL, 0, "ROLE", NULL);
   ok = ok && (s->cfg->durability == CONFIG_FSYNCED ? rconn_ask(l->conn, on_waited, NULL, ms, "WAITAOF", "1", replicas, timeout, NULL)
@@ -388,7 +400,8 @@ static void send_writes(struct store *s) {
   }
   if (!replicated(s)) return;
   l->since = now(s);
-  l->fsynced = false;
+  l->fsynced = -1;
+  l->offset = LLONG_MAX; /* until ROLE tells */
   ask_replicas(l, true);
   /* Writes without their WAIT must never be acknowledged: the connection goes, and they go back to the queue. */
   if (!l->waiting) fail(s, "out of memory");
@@ -396,7 +409,7 @@ static void send_writes(struct store *s) {
 
 /* Once per loop turn, and after it the loop may sleep: whatever can be sent is sent. Any step may end the connections. */
 static void pump(struct store *s) {
-  while (s->up && s->reads.count > 0 && rconn_backlog(s->lanes[0].conn) < BACKLOG_MAX) send_read(s, (struct store_op *)hold_take(&s->reads));
+  while (s->up && now(s) >= s->paused_until && s->reads.count > 0 && rconn_backlog(s->lanes[0].conn) < BACKLOG_MAX) send_read(s, (struct store_op *)hold_take(&s->reads));
   if (s->up && s->writes.count > 0) send_writes(s);
   for (size_t i = 0; i < s->lane_count; i++) rconn_flush(s->lanes[i].conn);
 }
