@@ -6,6 +6,8 @@ import type { FinalState } from './verdict/ledger.ts';
 const parallel = 16;
 const perCommand = 200;
 const attempts = 3;
+/** The service stores a session as this many characters of ETag and then the value. */
+const etagLength = 16;
 
 /** What became of the acknowledged keys, or why nobody can tell. */
 export type ReadBack =
@@ -53,7 +55,7 @@ async function readAtPrimary(fleet: Fleet, primary: string, keys: readonly strin
   const final = new Map<string, string | null>();
   for (const some of chunks(keys)) {
     const values = await redis.mget(some.map(redisKey));
-    for (const [index, key] of some.entries()) final.set(key, values[index] ?? null);
+    for (const [index, key] of some.entries()) final.set(key, values[index]?.slice(etagLength) ?? null);
   }
   return final;
 }

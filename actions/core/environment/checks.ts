@@ -81,7 +81,7 @@ function fleetChecks(nodes: readonly EnvironmentNode[], parsed: ParsedSections):
   }
   mistakes.push(...quorumChecks(having('sentinel'), parsed));
   const replicas = having('redis') - 1;
-  if (parsed.app !== undefined && parsed.app.durability === 'replicated' && parsed.app.replicasRequired > replicas) {
+  if (parsed.app !== undefined && parsed.app.durability !== 'async' && parsed.app.replicasRequired > replicas) {
     mistakes.push({
       path: ['app', 'replicasRequired'],
       what: `writes wait for ${parsed.app.replicasRequired} replicas but there are only ${replicas}`,
