@@ -1,129 +1,181 @@
 #include "tls.h"
 
-#include <openssl/err.h>
-#include <openssl/ssl.h>
-#include <openssl/x509v3.h>
+#include <arpa/inet.h>
+#include <errno.h>
+#include <mbedtls/error.h>
+#include <mbedtls/psa_util.h>
+#include <mbedtls/ssl.h>
+#include <psa/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct tls {
-  SSL_CTX *ctx;
+  unsigned users; /* who made it, and its links */
+  mbedtls_ssl_config config;
+  mbedtls_x509_crt ca, cert;
+  mbedtls_pk_context key;
   char name[256]; /* "": the peer's address */
 };
 
 struct tls_link {
-  SSL *ssl;
-  BIO *in, *out; /* owned by ssl */
+  struct tls *shared;
+  mbedtls_ssl_context ssl;
+  struct buf in, out;
+  size_t in_taken;
+  unsigned char ip[16];
+  size_t ip_len;
   char why[160];
 };
 
-/* The keys of a service have no password: OpenSSL's own callback would ask for it at the terminal. */
-static int no_password(char *out, int size, int writing, void *user) {
-  (void)out, (void)size, (void)writing, (void)user;
-  return -1;
-}
+/* mbedTLS' own order has PSS before PKCS#1; a server with an RSA key that keeps to TLS 1.2 may then choose PSS, as the standard
+ * lets it, and mbedTLS 3.6.6 breaks off. */
+static const uint16_t signatures[] = {
+    MBEDTLS_TLS1_3_SIG_ECDSA_SECP256R1_SHA256, MBEDTLS_TLS1_3_SIG_ECDSA_SECP384R1_SHA384, MBEDTLS_TLS1_3_SIG_ECDSA_SECP521R1_SHA512,
+    MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA256,       MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA384,       MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA512,
+    MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA256,    MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA384,    MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA512,
+    MBEDTLS_TLS1_3_SIG_NONE};
 
 struct tls *tls_new(const char *ca, const char *cert, const char *key, const char *name, char *error, size_t size) {
-  /* The system's openssl.cnf would take milliseconds to read, and could weaken what is set here. */
-  OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
-  ERR_clear_error();
+  const char *what = "TLS", *step = "";
+  char reason[128];
   struct tls *t = calloc(1, sizeof *t);
-  const char *what = "TLS";
-  if (t == NULL || (t->ctx = SSL_CTX_new(TLS_client_method())) == NULL) goto failed;
+  if (t == NULL) {
+    snprintf(error, size, "%s: out of memory", what);
+    return NULL;
+  }
+  t->users = 1;
   snprintf(t->name, sizeof t->name, "%s", name);
-  SSL_CTX_set_verify(t->ctx, SSL_VERIFY_PEER, NULL);
-  SSL_CTX_set_options(t->ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
-  SSL_CTX_set_session_cache_mode(t->ctx, SSL_SESS_CACHE_OFF);
-  SSL_CTX_set_default_passwd_cb(t->ctx, no_password);
-  if (SSL_CTX_set_min_proto_version(t->ctx, TLS1_2_VERSION) != 1) goto failed;
-  what = ca;
-  if (SSL_CTX_load_verify_file(t->ctx, ca) != 1) goto failed;
-  if (cert[0] == '\0') return t;
-  what = cert;
-  if (SSL_CTX_use_certificate_chain_file(t->ctx, cert) != 1) goto failed;
-  what = key;
-  if (SSL_CTX_use_PrivateKey_file(t->ctx, key, SSL_FILETYPE_PEM) != 1) goto failed; /* checks that it fits, too */
-  return t;
-failed:;
-  unsigned long code = ERR_peek_error();
-  const char *reason = ERR_SYSTEM_ERROR(code) ? strerror(ERR_GET_REASON(code)) : ERR_reason_error_string(code);
-  snprintf(error, size, "%s: %s", what, reason != NULL ? reason : "cannot be used");
-  ERR_clear_error();
+  mbedtls_ssl_config_init(&t->config);
+  mbedtls_x509_crt_init(&t->ca);
+  mbedtls_x509_crt_init(&t->cert);
+  mbedtls_pk_init(&t->key);
+  /* A client's defaults are TLS 1.2 and 1.3, no renegotiation, and no peer without a valid certificate. */
+  int rc = mbedtls_ssl_config_defaults(&t->config, MBEDTLS_SSL_IS_CLIENT, MBEDTLS_SSL_TRANSPORT_STREAM, MBEDTLS_SSL_PRESET_DEFAULT);
+  if (rc == 0) rc = (int)psa_crypto_init(); /* once in the process' life; TLS 1.3 needs it */
+  mbedtls_ssl_conf_rng(&t->config, mbedtls_psa_get_random, MBEDTLS_PSA_RANDOM_STATE);
+  mbedtls_ssl_conf_sig_algs(&t->config, signatures);
+  mbedtls_ssl_conf_ca_chain(&t->config, &t->ca, NULL);
+  if (rc == 0) rc = mbedtls_x509_crt_parse_file(&t->ca, what = ca);
+  if (rc == 0 && cert[0] != '\0') {
+    rc = mbedtls_x509_crt_parse_file(&t->cert, what = cert);
+    if (rc == 0) rc = mbedtls_pk_parse_keyfile(&t->key, what = key, NULL, mbedtls_psa_get_random, MBEDTLS_PSA_RANDOM_STATE);
+    if (rc == 0) rc = mbedtls_ssl_conf_own_cert(&t->config, &t->cert, &t->key);
+    if (rc == 0) step = "does not fit the certificate: ";
+    if (rc == 0) rc = mbedtls_pk_check_pair(&t->cert.pk, &t->key, mbedtls_psa_get_random, MBEDTLS_PSA_RANDOM_STATE);
+  }
+  if (rc == 0) return t;
+  if (rc > 0) rc = MBEDTLS_ERR_X509_INVALID_FORMAT; /* so many of the file's certificates are unreadable */
+  mbedtls_strerror(rc, reason, sizeof reason);
+  snprintf(error, size, "%s: %s%s", what, step, rc == MBEDTLS_ERR_PK_FILE_IO_ERROR ? strerror(errno) : reason);
   tls_free(t);
   return NULL;
 }
 
 void tls_free(struct tls *t) {
-  if (t == NULL) return;
-  SSL_CTX_free(t->ctx);
+  if (t == NULL || --t->users > 0) return;
+  mbedtls_ssl_config_free(&t->config);
+  mbedtls_x509_crt_free(&t->ca);
+  mbedtls_x509_crt_free(&t->cert);
+  mbedtls_pk_free(&t->key);
   free(t);
+}
+
+static int put(void *link, const unsigned char *data, size_t len) {
+  struct tls_link *l = link;
+  return buf_add(&l->out, data, len) ? (int)len : MBEDTLS_ERR_SSL_ALLOC_FAILED;
+}
+
+static int get(void *link, unsigned char *out, size_t size) {
+  struct tls_link *l = link;
+  size_t left = l->in.len - l->in_taken, n = size < left ? size : left;
+  if (n == 0) return MBEDTLS_ERR_SSL_WANT_READ;
+  memcpy(out, l->in.data + l->in_taken, n);
+  l->in_taken += n;
+  if (n == left) l->in.len = l->in_taken = 0;
+  return (int)n;
+}
+
+/* mbedTLS' own check would take the address as a name too: in the subject, or as "*.0.0.1". */
+static int check_ip(void *link, mbedtls_x509_crt *crt, int depth, uint32_t *flags) {
+  const struct tls_link *l = link;
+  if (depth > 0) return 0;
+  for (const mbedtls_x509_sequence *s = &crt->subject_alt_names; s != NULL; s = s->next) {
+    bool is_ip = (s->buf.tag & MBEDTLS_ASN1_TAG_VALUE_MASK) == MBEDTLS_X509_SAN_IP_ADDRESS;
+    if (is_ip && s->buf.len == l->ip_len && memcmp(s->buf.p, l->ip, l->ip_len) == 0) return 0;
+  }
+  *flags |= MBEDTLS_X509_BADCERT_CN_MISMATCH;
+  return 0;
 }
 
 struct tls_link *tls_open(struct tls *t, const char *ip) {
   struct tls_link *l = calloc(1, sizeof *l);
+  bool named = t->name[0] != '\0';
   if (l == NULL) return NULL;
-  BIO *in = BIO_new(BIO_s_mem()), *out = BIO_new(BIO_s_mem());
-  l->ssl = in != NULL && out != NULL ? SSL_new(t->ctx) : NULL;
-  if (l->ssl == NULL) {
-    BIO_free(in);
-    BIO_free(out);
-    free(l);
-    return NULL;
+  l->shared = t;
+  t->users++;
+  mbedtls_ssl_init(&l->ssl);
+  l->ip_len = inet_pton(AF_INET, ip, l->ip) == 1 ? 4 : inet_pton(AF_INET6, ip, l->ip) == 1 ? 16 : 0;
+  if (l->ip_len > 0 && mbedtls_ssl_setup(&l->ssl, &t->config) == 0 && mbedtls_ssl_set_hostname(&l->ssl, named ? t->name : NULL) == 0) {
+    if (!named) mbedtls_ssl_set_verify(&l->ssl, check_ip, l);
+    mbedtls_ssl_set_bio(&l->ssl, l, put, get, NULL);
+    return l;
   }
-  l->in = in;
-  l->out = out;
-  SSL_set_bio(l->ssl, in, out);
-  SSL_set_connect_state(l->ssl);
-  bool named = t->name[0] != '\0' ? SSL_set1_host(l->ssl, t->name) == 1 && SSL_set_tlsext_host_name(l->ssl, t->name) == 1
-                                  : X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(l->ssl), ip) == 1;
-  if (named) return l;
   tls_close(l);
   return NULL;
 }
 
 void tls_close(struct tls_link *l) {
   if (l == NULL) return;
-  SSL_free(l->ssl);
+  mbedtls_ssl_free(&l->ssl);
+  buf_free(&l->in);
+  buf_free(&l->out);
+  tls_free(l->shared);
   free(l);
 }
 
-bool tls_feed(struct tls_link *l, const void *data, size_t len) { return BIO_write(l->in, data, (int)len) == (int)len; }
+bool tls_feed(struct tls_link *l, const void *data, size_t len) { return buf_add(&l->in, data, len); }
 
-/* The result of an SSL call as this module's: `rc` when above 0, 0 when it waits for the peer, else -1 and the reason. */
+/* 0 when mbedTLS waits for the peer, else -1 and the reason. */
 static int outcome(struct tls_link *l, int rc) {
-  if (rc > 0) return rc;
-  int kind = SSL_get_error(l->ssl, rc);
-  if (kind == SSL_ERROR_WANT_READ) return 0;
-  long verified = SSL_get_verify_result(l->ssl);
-  const char *reason = kind == SSL_ERROR_ZERO_RETURN ? "closed by the server"
-                       : verified != X509_V_OK       ? X509_verify_cert_error_string(verified)
-                                                     : ERR_reason_error_string(ERR_peek_error());
-  snprintf(l->why, sizeof l->why, "TLS: %s", reason != NULL ? reason : "failed");
+  char reason[128];
+  if (rc == MBEDTLS_ERR_SSL_WANT_READ) return 0;
+  uint32_t flags = rc == MBEDTLS_ERR_X509_CERT_VERIFY_FAILED ? mbedtls_ssl_get_verify_result(&l->ssl) : 0;
+  mbedtls_strerror(rc, reason, sizeof reason);
+  if (flags != 0) mbedtls_x509_crt_verify_info(reason, sizeof reason, "", flags);
+  reason[strcspn(reason, "\n")] = '\0'; /* the first of several */
+  const char *own = rc == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY       ? "closed by the server"
+                    : rc == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE   ? "refused by the server, perhaps for our certificate; its log knows"
+                    : (flags & MBEDTLS_X509_BADCERT_CN_MISMATCH) ? "the certificate is for another name or address"
+                                                                  : reason;
+  snprintf(l->why, sizeof l->why, "TLS: %s", own);
   return -1;
 }
 
 int tls_shake(struct tls_link *l) {
-  ERR_clear_error();
-  return outcome(l, SSL_do_handshake(l->ssl));
+  int rc = mbedtls_ssl_handshake(&l->ssl);
+  return rc == 0 ? 1 : outcome(l, rc);
 }
 
 int tls_read(struct tls_link *l, char *out, size_t size) {
-  ERR_clear_error();
-  return outcome(l, SSL_read(l->ssl, out, (int)size));
+  int rc; /* a message without data ends a call, too */
+  do rc = mbedtls_ssl_read(&l->ssl, (unsigned char *)out, size); while (rc == MBEDTLS_ERR_SSL_WANT_READ && l->in.len > 0);
+  return rc > 0 ? rc : outcome(l, rc);
 }
 
 bool tls_write(struct tls_link *l, const void *data, size_t len) {
-  ERR_clear_error();
-  return len == 0 || outcome(l, SSL_write(l->ssl, data, (int)len)) == (int)len;
+  for (size_t done = 0; done < len;) {
+    int rc = mbedtls_ssl_write(&l->ssl, (const unsigned char *)data + done, len - done);
+    if (rc <= 0) return outcome(l, rc) > 0;
+    done += (size_t)rc;
+  }
+  return true;
 }
 
 bool tls_take(struct tls_link *l, struct buf *out) {
-  char *data;
-  long len = BIO_get_mem_data(l->out, &data);
-  if (len <= 0) return true;
-  if (!buf_add(out, data, (size_t)len)) return false;
-  return BIO_reset(l->out) == 1;
+  if (!buf_add(out, l->out.data, l->out.len)) return false;
+  l->out.len = 0;
+  return true;
 }
 
 const char *tls_error(const struct tls_link *l) { return l->why; }

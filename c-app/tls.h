@@ -1,4 +1,4 @@
-/* tls: OpenSSL without sockets. Bytes of the network go in with tls_feed and come out with tls_take; rconn moves them.
+/* tls: mbedTLS without sockets. Bytes of the network go in with tls_feed and come out with tls_take; rconn moves them.
  *
  *   tls_new                              what all connections share: whom to trust, who we are
  *   tls_open                             one connection's part
@@ -6,7 +6,7 @@
  *   tls_close, tls_free                  in any order
  *
  * TLS 1.2 or newer. The peer must show a certificate that a CA of the file signed for the name it is expected to have, or
- * for the IP address that was connected to. */
+ * for the IP address that was connected to, as an IP address in its subjectAltName. RSA from 2048 bits, or ECDSA; not Ed25519. */
 #ifndef TLS_H
 #define TLS_H
 

@@ -1,20 +1,18 @@
 #include "alloc.h"
 
 #include <hiredis/alloc.h>
-#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uv.h>
 
 void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
+void *__interceptor_calloc(size_t count, size_t size); /* AddressSanitizer's */
 void *__real_realloc(void *old, size_t size);
 char *__real_strdup(const char *text);
 FILE *__real_fopen(const char *path, const char *mode);
 
 void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *old, size_t size);
 char *__wrap_strdup(const char *text);
 FILE *__wrap_fopen(const char *path, const char *mode);
@@ -31,32 +29,17 @@ static bool deny(void) {
 }
 
 void *__wrap_malloc(size_t size) { return deny() ? NULL : __real_malloc(size); }
-void *__wrap_calloc(size_t n, size_t size) { return deny() ? NULL : __real_calloc(n, size); }
+/* mbedTLS takes no allocator from us, but what the program defines goes before the C library's. */
+void *calloc(size_t n, size_t size) { return deny() ? NULL : __interceptor_calloc(n, size); }
 void *__wrap_realloc(void *old, size_t size) { return deny() ? NULL : __real_realloc(old, size); }
 char *__wrap_strdup(const char *text) { return deny() ? NULL : __real_strdup(text); }
 FILE *__wrap_fopen(const char *path, const char *mode) { return deny() ? NULL : __real_fopen(path, mode); }
 
-static void *ssl_malloc(size_t size, const char *file, int line) {
-  (void)file, (void)line;
-  return __wrap_malloc(size);
-}
-
-static void *ssl_realloc(void *old, size_t size, const char *file, int line) {
-  (void)file, (void)line;
-  return __wrap_realloc(old, size);
-}
-
-static void ssl_free(void *old, const char *file, int line) {
-  (void)file, (void)line;
-  free(old);
-}
-
 void alloc_init(void) {
-  hiredisAllocFuncs ours = {.mallocFn = __wrap_malloc, .callocFn = __wrap_calloc, .reallocFn = __wrap_realloc,
+  hiredisAllocFuncs ours = {.mallocFn = __wrap_malloc, .callocFn = calloc, .reallocFn = __wrap_realloc,
                             .strdupFn = __wrap_strdup, .freeFn = free};
   hiredisSetAllocators(&ours);
-  if (uv_replace_allocator(__wrap_malloc, __wrap_realloc, __wrap_calloc, free) != 0) abort();
-  if (CRYPTO_set_mem_functions(ssl_malloc, ssl_realloc, ssl_free) != 1) abort();
+  if (uv_replace_allocator(__wrap_malloc, __wrap_realloc, calloc, free) != 0) abort();
 }
 
 static unsigned fail_each(void (*scenario)(void)) {

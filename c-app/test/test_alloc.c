@@ -380,7 +380,7 @@ static void tls_begins_or_says_why_not(void **state) {
   snprintf(command, sizeof command,
            "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout /dev/null -out %s -subj /CN=ca 2>/dev/null", ca);
   assert_int_equal(system(command), 0);
-  struct tls *first = tls_new(ca, "", "", "", error, sizeof error); /* what OpenSSL sets up once is set up */
+  struct tls *first = tls_new(ca, "", "", "", error, sizeof error); /* what mbedTLS sets up once is set up */
   assert_non_null(first);
   tls_free(first);
   assert_in_range(alloc_fail_each(begin_tls), 100, 10000);

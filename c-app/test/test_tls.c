@@ -18,6 +18,7 @@ static char dir[] = "/tmp/sessiond-tls-XXXXXX";
 static pid_t server;
 static unsigned port;
 static const char *address = "127.0.0.1";
+static const char *server_cert = "redis.pem", *server_key = "redis.key", *protocols = "TLSv1.2 TLSv1.3";
 
 static struct {
   uv_loop_t loop;
@@ -36,13 +37,17 @@ static const char *file(const char *name) {
   return out;
 }
 
-/* A CA, and a certificate of it for 127.0.0.1 and the name redis.test; another CA that nobody knows. */
+/* A CA, and certificates of it: redis.pem for 127.0.0.1 and the name redis.test; rsa.pem has the other kind of key; dns.pem and
+ * cn.pem have the address as a name only; old.pem is over. Another CA that nobody knows. */
 static const char script[] =
     "set -e; cd %s; exec >log 2>&1; new='openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2'\n"
     "for ca in ca other; do $new -x509 -keyout $ca.key -out $ca.pem -subj /CN=$ca; done\n"
-    "$new -keyout redis.key -out redis.csr -subj /CN=redis\n"
-    "echo subjectAltName=IP:127.0.0.1,DNS:redis.test >ext\n"
-    "openssl x509 -req -in redis.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile ext -out redis.pem\n"
+    "$new -keyout redis.key -out redis.csr -subj /CN=127.0.0.1\n"
+    "openssl req -newkey rsa:2048 -nodes -keyout rsa.key -out rsa.csr -subj /CN=127.0.0.1\n"
+    "sign() { echo \"$2\" >ext; openssl x509 -req -in ${4:-redis}.csr -CA ca.pem -CAkey ca.key -extfile ext -out $1.pem $3; }\n"
+    "sign redis subjectAltName=IP:127.0.0.1,DNS:redis.test; sign dns 'subjectAltName=DNS:127.0.0.1,DNS:*.0.0.1,IP:127.0.0.9'; sign cn ''\n"
+    "sign old subjectAltName=IP:127.0.0.1 '-not_before 20200101000000Z -not_after 20200102000000Z'\n"
+    "sign rsa subjectAltName=IP:127.0.0.1 '' rsa\n"
     "openssl ec -in redis.key -aes128 -passout pass:x -out locked.key\n";
 
 static unsigned free_port(void) {
@@ -75,8 +80,8 @@ static int start_server(void **state) {
     int log = dup2(fileno(fopen(file("redis.log"), "w")), STDOUT_FILENO);
     dup2(log, STDERR_FILENO);
     execlp("redis-server", "redis-server", "--port", "0", "--tls-port", port_text, "--bind", "127.0.0.1", "127.0.0.2", "--save", "", "--requirepass",
-           "secret", "--tls-cert-file", file("redis.pem"), "--tls-key-file", file("redis.key"), "--tls-ca-cert-file", file("ca.pem"),
-           "--tls-auth-clients", "yes", (char *)NULL);
+           "secret", "--tls-cert-file", file(server_cert), "--tls-key-file", file(server_key), "--tls-ca-cert-file", file("ca.pem"),
+           "--tls-auth-clients", "yes", "--tls-protocols", protocols, (char *)NULL);
     _exit(127);
   }
   for (int i = 0; i < 500 && !accepts(); i++) usleep(10000);
@@ -201,6 +206,34 @@ static void it_signs_in_and_carries_large_values(void **state) {
   assert_int_equal(t.got, BIG);
 }
 
+static void serve_with(const char *cert, const char *key, const char *which) {
+  stop_server(NULL);
+  server_cert = cert;
+  server_key = key;
+  protocols = which;
+  start_server(NULL);
+  server_cert = "redis.pem";
+  server_key = "redis.key";
+  protocols = "TLSv1.2 TLSv1.3";
+  run("ca.pem", "redis.pem", "", set_and_get);
+}
+
+static void it_speaks_tls_1_2_and_1_3_with_both_kinds_of_keys(void **state) {
+  static const char *const table[][3] = {
+      {"redis.pem", "redis.key", "TLSv1.2"},
+      {"redis.pem", "redis.key", "TLSv1.3"},
+      {"rsa.pem", "rsa.key", "TLSv1.2"},
+      {"rsa.pem", "rsa.key", "TLSv1.3"},
+  };
+  (void)state;
+  for (size_t i = 0; i < COUNT(table); i++) {
+    serve_with(table[i][0], table[i][1], table[i][2]);
+    assert_string_equal(t.why, "");
+    assert_int_equal(t.answered, 2);
+    assert_int_equal(t.got, BIG);
+  }
+}
+
 static void the_peer_may_be_known_by_a_name(void **state) {
   (void)state;
   run("ca.pem", "redis.pem", "redis.test", set_and_get);
@@ -216,7 +249,7 @@ static void refused(const char *why) {
 static void a_wrong_name_is_refused(void **state) {
   (void)state;
   run("ca.pem", "redis.pem", "other.test", set_and_get);
-  refused("ostname mismatch");
+  refused("another name or address");
 }
 
 static void a_certificate_for_another_address_is_refused(void **state) {
@@ -225,15 +258,29 @@ static void a_certificate_for_another_address_is_refused(void **state) {
   struct tls_link *l = tls != NULL ? tls_open(tls, "127.0.0.1") : NULL;
   (void)state;
   assert_non_null(l);
-  tls_close(l);
   assert_null(tls_open(tls, "not an address"));
   tls_free(tls);
+  tls_close(l); /* the later of the two */
   address = "127.0.0.2";
   run("ca.pem", "redis.pem", "", set_and_get);
-  refused("IP address mismatch");
+  refused("another name or address");
   run("ca.pem", "redis.pem", "redis.test", set_and_get);
   address = "127.0.0.1";
   assert_int_equal(t.answered, 2);
+}
+
+static void an_address_that_is_only_a_name_is_refused(void **state) {
+  (void)state;
+  serve_with("dns.pem", "redis.key", "TLSv1.2 TLSv1.3");
+  refused("another name or address");
+  serve_with("cn.pem", "redis.key", "TLSv1.2 TLSv1.3");
+  refused("another name or address");
+}
+
+static void a_certificate_that_is_over_is_refused(void **state) {
+  (void)state;
+  serve_with("old.pem", "redis.key", "TLSv1.2 TLSv1.3");
+  refused("expired");
 }
 
 static void an_unknown_authority_is_refused(void **state) {
@@ -256,7 +303,7 @@ static void files_that_cannot_be_used_are_named(void **state) {
       {"ca.key", "", "", "ca.key: "},
       {"ca.pem", "none.pem", "redis.key", "none.pem: No such file"},
       {"ca.pem", "redis.pem", "none.key", "none.key: No such file"},
-      {"ca.pem", "redis.pem", "ca.key", "ca.key: key values mismatch"},
+      {"ca.pem", "redis.pem", "ca.key", "ca.key: does not fit the certificate"},
       {"ca.pem", "redis.pem", "locked.key", "locked.key: "},
   };
   (void)state;
@@ -298,9 +345,12 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(files_that_cannot_be_used_are_named),
       SERVED(it_signs_in_and_carries_large_values),
+      SERVED(it_speaks_tls_1_2_and_1_3_with_both_kinds_of_keys),
       SERVED(the_peer_may_be_known_by_a_name),
       SERVED(a_wrong_name_is_refused),
       SERVED(a_certificate_for_another_address_is_refused),
+      SERVED(an_address_that_is_only_a_name_is_refused),
+      SERVED(a_certificate_that_is_over_is_refused),
       SERVED(an_unknown_authority_is_refused),
       SERVED(a_server_that_wants_a_certificate_is_not_served_without),
       SERVED(a_hung_server_is_given_up),
