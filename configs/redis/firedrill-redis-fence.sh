@@ -9,44 +9,24 @@ umask 027
 settings=${1:-/etc/redis/firedrill-redis-fence.conf}
 # The Sentinels that have not answered when a majority has get so much longer, in seconds: the leader of a failover knows first.
 grace=0.05
-answers_pipe='' timers=''
+# How long a hand-off may take, which has chosen another primary and says so when it has ended (s).
+handoff=8
+name=fence locked=0
+# shellcheck source=configs/redis/firedrill-redis-lib.sh
+. "${0%/*}/../lib/firedrill-redis-lib.sh"
 
 # shellcheck disable=SC2317,SC2329 # called by the trap
 leave() {
   code=$?
   [ "$code" -eq 0 ] || echo "fence: failed ($code); Redis starts as redis.conf says"
-  # shellcheck disable=SC2086 # a list of words
-  if [ -n "$timers" ]; then
-    kill $timers 2>/dev/null || true
-    wait $timers || true
-  fi
-  [ -z "$answers_pipe" ] || rm -f "$answers_pipe" || true
+  # From here on a hand-off has to reckon with a Redis that is starting.
+  if [ -d "${state:-}" ]; then : >"$state/passed" || true; fi
+  close_events
+  if [ "$locked" -eq 1 ]; then flock -u 9 || true; fi
   exit 0
 }
 trap leave EXIT
 trap 'exit 1' HUP INT TERM
-
-read_settings() {
-  sentinels='' total=0
-  while read -r key value port; do
-    case $key in
-      node) own="$value $port" ;;
-      config) config=$value ;;
-      master) master=$value ;;
-      quorum) quorum=$value ;;
-      timeout-ms) timeout=$(printf '%d.%03d' $((value / 1000)) $((value % 1000))) ;;
-      password)
-        # The environment of redis-cli: a command line is everybody's to read.
-        REDISCLI_AUTH=$value
-        export REDISCLI_AUTH
-        ;;
-      sentinel)
-        sentinels="$sentinels $value:$port"
-        total=$((total + 1))
-        ;;
-    esac
-  done <"$settings"
-}
 
 # ask HOST PORT: one line, `EPOCH ADDRESS PORT`, with ` failing` after it while that primary is being failed over, `refused`, `away` (the network may not be up yet) or `silent`.
 ask() {
@@ -78,22 +58,10 @@ ask() {
   echo silent
 }
 
-# say_after SECONDS LINE: then this line is among the answers. No process of it outlives this script, or systemd would warn.
-say_after() {
-  (
-    sleeper=''
-    trap 'kill "$sleeper" && wait "$sleeper"' TERM
-    sleep "$1" &
-    sleeper=$!
-    if wait "$sleeper"; then echo "$2" >&3; fi
-  ) >/dev/null 2>&1 &
-  timers="$timers $!"
-}
-
 # Asks all at once. Sets `answers` to what came within the time, and `count` to how many those are.
 ask_all() {
   answers='' count=0 heard=0 away=0 failing=0
-  for each in $sentinels; do (ask "${each%:*}" "${each##*:}") >&3 2>/dev/null & done
+  for each in $sentinels; do (ask "${each%:*}" "${each##*:}") >&3 2>/dev/null 9>&- & done
   while [ "$heard" -lt "$total" ]; do
     read -r line <&3
     case $line in *' failing') failing=1 line=${line% failing} ;; esac
@@ -130,27 +98,21 @@ END
   if [ "$disputed" -eq 1 ]; then says=0; fi
 }
 
-# Whom redis.conf says to follow: its last word counts.
-# shellcheck disable=SC2016 # sed's last line
-followed() { sed -nE '/^[[:space:]]*(replicaof|slaveof)[[:space:]]+/I{s///;h};${x;p}' "$config"; }
-
-# follow [LINE]: redis.conf with this as its only replicaof, or with none; whole or not at all, owner and mode as they were.
-follow() {
-  new=$config.fence
-  cp -p "$config" "$new"
-  {
-    sed -E '/^[[:space:]]*(replicaof|slaveof)[[:space:]]/Id' "$config"
-    [ -z "${1:-}" ] || printf '%s\n' "$1"
-  } >"$new"
-  sync "$new"
-  mv -f "$new" "$config"
-}
-
-read_settings
-pipe=${RUNTIME_DIRECTORY:-/tmp}/fence.$$
-mkfifo "$pipe"
-answers_pipe=$pipe
-exec 3<>"$pipe"
+read_settings "$settings"
+timeout=$(seconds "$fence_timeout_ms")
+own="${own%:*} ${own##*:}"
+REDISCLI_AUTH=$sentinel_password
+export REDISCLI_AUTH
+# A primary that died is handed off unless it comes back before that is due (handoff_after_ms): exactly one of both happens. The
+# hand-off says by taking `died` away that it has the lock; if it does not come at all, Redis does.
+tries=0
+while [ -e "$state/died" ] && [ "$(now_ms)" -ge $(($(cat "$state/died" 2>/dev/null || echo 0) + handoff_after_ms)) ] && [ "$tries" -lt 50 ]; do
+  sleep 0.02
+  tries=$((tries + 1))
+done
+exec 9>"$state/lock"
+if flock -w "$handoff" 9; then locked=1; fi
+open_events
 say_after "$timeout" late
 # A network that is only coming up gets the time there is. So does a failover that has begun: it does not end because this node is back.
 unsettled() {
@@ -179,8 +141,11 @@ elif [ "$primary" != "$own" ]; then
   echo "fence: the primary is $primary ($told); redis.conf said ${before:-primary}, Redis starts as a replica"
 elif [ -z "$before" ]; then
   echo "fence: this node is the primary ($told)"
+elif [ -e "$state/handed" ] && [ "$newest_epoch" -le "$(cat "$state/handed")" ]; then
+  echo "fence: this node handed over to $before, and the Sentinels do not know yet; Redis starts as a replica"
 elif [ "$says" -ge "$quorum" ]; then
   follow
+  rm -f "$state/handed"
   echo "fence: this node is the primary ($told); redis.conf said replica of $before"
 else
   # As a replica it does no harm meanwhile.

@@ -1,4 +1,4 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -24,12 +24,14 @@ let config: string;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'firedrill-fence-'));
   config = join(folder, 'redis.conf');
-  mkdirSync(join(folder, 'bin'));
-  mkdirSync(join(folder, 'run'));
+  for (const each of ['bin', 'run', 'sbin', 'lib']) mkdirSync(join(folder, each));
   writeFileSync(join(folder, 'bin/redis-cli'), redisCli, { mode: 0o755 });
   for (const file of releaseOf('redis-1').files) {
-    const name = /firedrill-redis-fence.*/.exec(file.path)?.[0];
-    const text = file.content.toString('utf8').replace('/etc/redis/redis.conf', config);
+    const name = /(firedrill-redis-fence.conf|(sbin|lib)\/firedrill-redis-(fence|lib).*)$/.exec(file.path)?.[0];
+    const text = file.content
+      .toString('utf8')
+      .replace('/etc/redis/redis.conf', config)
+      .replace('state /run/firedrill-redis', `state ${folder}/run`);
     if (name !== undefined) writeFileSync(join(folder, name), text, { mode: 0o755 });
   }
 });
@@ -50,6 +52,7 @@ function refusing(): string {
 function fence(
   answers: readonly string[],
   before = 'dir /var/lib/redis\n',
+  leaves?: readonly string[],
 ): { said: string; conf: string; ms: number } {
   sentinels.forEach((address, index) => {
     writeFileSync(join(folder, 'bin', address), answers[index] ?? refusing());
@@ -58,17 +61,13 @@ function fence(
   chmodSync(config, 0o640);
   const begun = performance.now();
   const { status, stdout, stderr } = spawnSync(
-    join(folder, 'firedrill-redis-fence'),
+    join(folder, 'sbin/firedrill-redis-fence'),
     [join(folder, 'firedrill-redis-fence.conf')],
-    {
-      encoding: 'utf8',
-      timeout: 10_000,
-      env: { PATH: `${folder}/bin:${process.env.PATH}`, RUNTIME_DIRECTORY: join(folder, 'run') },
-    },
+    { encoding: 'utf8', timeout: 15_000, env: { PATH: `${folder}/bin:${process.env.PATH}` } },
   );
   const ms = performance.now() - begun;
   expect(status).toBe(0);
-  expect(readdirSync(join(folder, 'run'))).toEqual([]);
+  expect(readdirSync(join(folder, 'run')).sort()).toEqual([...(leaves ?? []), 'lock', 'passed'].sort());
   return { said: stdout + stderr, conf: readFileSync(config, 'utf8'), ms };
 }
 
@@ -146,12 +145,42 @@ describe('the fenced start', () => {
     expect(fence(Array(3).fill(failing)).conf).toBe('dir /var/lib/redis\n');
   });
 
+  it('stays a replica after a handover that the Sentinels have not heard of', () => {
+    const before = `replicaof ${other} 6379\n`;
+    writeFileSync(join(folder, 'run/handed'), '4\n');
+    const stale = fence([answer(own, 4), answer(own, 4), answer(own, 4)], before, ['handed']);
+    expect(stale.said).toBe(
+      `fence: this node handed over to ${other} 6379, and the Sentinels do not know yet; Redis starts as a replica\n`,
+    );
+    expect(stale.conf).toBe(before);
+    expect(fence([answer(own, 5), answer(own, 5), answer(own, 5)], before).conf).toBe('');
+  });
+
+  it('waits for a hand-off that is due, and for no other', () => {
+    writeFileSync(join(folder, 'run/died'), `${Date.now()}\n`);
+    const handOff = spawn('sh', ['-c', 'sleep 0.3; rm died'], { cwd: join(folder, 'run') });
+    expect(fence([answer(own), answer(own), answer(own)]).ms).toBeGreaterThan(250);
+    handOff.unref();
+    writeFileSync(join(folder, 'run/died'), `${Date.now() + 60_000}\n`);
+    expect(fence([answer(own), answer(own), answer(own)], undefined, ['died']).ms).toBeLessThan(900);
+  });
+
+  it('waits for a hand-off that works', () => {
+    const lock = join(folder, 'run/lock');
+    const handOff = spawn('flock', [lock, 'sh', '-c', `printf 'replicaof ${other} 6379\\n' >${config}; sleep 0.4`]);
+    spawnSync('sleep', ['0.1']);
+    const { ms } = fence([answer(own), answer(own), answer(own)]);
+    expect(ms).toBeGreaterThan(200);
+    handOff.unref();
+  });
+
   it('never keeps Redis from starting', () => {
-    const script = join(folder, 'firedrill-redis-fence');
+    const script = join(folder, 'sbin/firedrill-redis-fence');
     const settings = join(folder, 'firedrill-redis-fence.conf');
     const empty = join(folder, 'empty');
     writeFileSync(empty, '');
-    const env = { PATH: process.env.PATH, RUNTIME_DIRECTORY: join(folder, 'not-there') };
+    const env = { PATH: process.env.PATH };
+    rmSync(join(folder, 'run'), { recursive: true });
     for (const file of [settings, empty, join(folder, 'missing')]) {
       const { status, stdout } = spawnSync(script, [file], { encoding: 'utf8', timeout: 10_000, env });
       expect(stdout).toMatch(/^fence: failed \(\d+\); Redis starts as redis.conf says\n$/);

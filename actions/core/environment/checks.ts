@@ -22,6 +22,7 @@ export function crossChecks(parsed: ParsedSections): Mistake[] {
     ...duplicates(nodes, 'address', 'Give each node its own address'),
     ...outsideSubnet(nodes, parsed.network?.subnet),
     ...misplacedPrimary(nodes),
+    ...tooFewScrapes(parsed.monitor),
     ...(complete
       ? fleetChecks(
           nodes.map(({ node }) => node),
@@ -60,6 +61,22 @@ function misplacedPrimary(nodes: readonly Indexed[]): Mistake[] {
       what: `${node.name} is marked primary but has no redis role`,
       fix: 'Mark one of the redis nodes',
     }));
+}
+
+/** The windows of the rules hold several scrapes, or what is normal would look like a fault. */
+function tooFewScrapes(monitor: ParsedSections['monitor']): Mistake[] {
+  if (monitor === undefined) return [];
+  const { rules, scrapeIntervalMs, nodeScrapeIntervalMs } = monitor;
+  const least = {
+    twoPrimariesForMs: 3 * scrapeIntervalMs,
+    rateWindowMs: 4 * Math.max(scrapeIntervalMs, nodeScrapeIntervalMs),
+  };
+  return Object.entries(least).flatMap(([key, leastMs]) => {
+    const value = rules[key as keyof typeof least];
+    if (value >= leastMs) return [];
+    const what = `monitor.rules.${key} ${value} is too short for what is scraped every ${scrapeIntervalMs} and ${nodeScrapeIntervalMs} ms`;
+    return [{ path: ['monitor', 'rules', key], what, fix: `Use at least ${leastMs}` }];
+  });
 }
 
 function fleetChecks(nodes: readonly EnvironmentNode[], parsed: ParsedSections): Mistake[] {

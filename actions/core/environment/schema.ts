@@ -5,6 +5,7 @@ import { z } from 'zod';
 const ms = (description: string) =>
   z.int('write whole milliseconds, e.g. 1500').positive().describe(`${description} (ms)`);
 const port = (value: number) => z.int().min(1).max(65535).default(value);
+const percent = (description: string) => z.number().positive().max(100).describe(`${description} (%)`);
 const count = (description: string) => z.int().positive().describe(description);
 const ipv4 = z.ipv4('write an IPv4 address, e.g. 10.0.0.11');
 const name = z
@@ -19,10 +20,30 @@ export type Role = (typeof roles)[number];
 
 export const scenarioNames = [
   'redis-primary-stop',
+  'redis-primary-crash',
   'redis-primary-kill',
   'redis-primary-hang',
+  'redis-primary-partition',
+  'redis-primary-partition-one-way',
+  'redis-primary-reboot',
+  'redis-primary-power-off',
+  'redis-replica-kill',
+  'redis-replica-partition',
   'sentinel-kill',
+  'sentinel-two-killed',
+  'sentinel-and-primary-kill',
+  'two-sentinels-and-primary-kill',
+  'leader-crash',
+  'double-failover',
+  'minority-partition',
+  'lagging-replica-then-kill',
+  'app-stop',
   'app-kill',
+  'app-hang',
+  'app-power-off',
+  'packet-loss',
+  'slow-network',
+  'fleet-cold-start',
 ] as const;
 export type ScenarioName = (typeof scenarioNames)[number];
 
@@ -80,6 +101,14 @@ const redis = z
     minReplicasMaxLagS: count('Seconds without word after which a replica no longer counts').default(2),
     backlogMb: count('Replication backlog (MB); too small a one forces full copies').default(64),
     fenceTimeoutMs: ms('How long a starting Redis waits for the Sentinels to say who is primary').default(1000),
+    handoffAfterMs: z
+      .int('write whole milliseconds, e.g. 300')
+      .min(0)
+      .default(0)
+      .describe('How long a primary that died has to be ready again before its node has a replica promoted (ms)'),
+    handoverTimeoutMs: ms(
+      'The longest that a handover by a primary that is being stopped may hold writes back',
+    ).default(5000),
     maxmemoryMb: z.int().min(0).default(0).describe('0: no limit'),
   })
   .prefault({});
@@ -98,12 +127,20 @@ const sentinel = z
 const app = z
   .strictObject({
     port: port(8080),
-    durability: z.enum(['async', 'replicated']).default('replicated').describe('What an acknowledged write means'),
-    replicasRequired: count('Replicas that hold a write before it is acknowledged').default(1),
+    durability: z
+      .enum(['async', 'replicated', 'fsynced'])
+      .default('replicated')
+      .describe(
+        'What an acknowledged write means: on the primary, on every replica that may be promoted, on their disks',
+      ),
+    replicasRequired: count('Replicas that hold a write at least before it is acknowledged').default(1),
+    excludeAfterMs: ms('How long a replica may lag before it is taken out of the election').default(300),
+    requestIdTtlS: count('How long a write is remembered by its request id (s); longer than any retry').default(60),
+    writeConnections: count('Connections to the primary that carry writes').default(4),
     sessionTtlS: count('Lifetime of a session (s)').default(3600),
     holdMs: ms('How long a request waits for a primary before it gets 503').default(3000),
     holdMax: count('Requests that may wait').default(4096),
-    waitMs: ms('How long a write waits for its replicas').default(1000),
+    waitMs: ms('How long one WAIT blocks before it is asked again').default(100),
     redisTimeoutMs: ms("The longest wait for one of Redis' answers").default(1000),
     redisPingMs: ms('Silence after which Redis is asked for a sign of life').default(300),
     redisDeadMs: ms('Silence after which the connection counts as dead').default(600),
@@ -130,8 +167,79 @@ const haproxy = z
   })
   .prefault({});
 
+/** When a rule fires. Each `...ForMs` is how long its condition has to hold. */
+const alertRules = z
+  .strictObject({
+    targetDownForMs: ms('A node or an exporter gives no metrics').default(30_000),
+    redisDownForMs: ms('A Redis does not answer').default(10_000),
+    primaryDownForMs: ms('No Redis is primary, or no write can be acknowledged').default(5000),
+    twoPrimariesForMs: ms('Two are; they are asked one after the other, so allow for three scrapes').default(15_000),
+    failoverShownMs: ms('How long it is told that a failover happened').default(300_000),
+    replicaLinkDownForMs: ms('A replica has no link to its primary').default(15_000),
+    replicaLagMs: ms('A replica that is later than that lags').default(3000),
+    replicaLagForMs: ms('A replica lags').default(30_000),
+    sentinelDownForMs: ms('A Sentinel does not answer, or the Sentinels disagree').default(15_000),
+    backendDownForMs: ms('HAProxy has a server down').default(5000),
+    loadBalancerDownForMs: ms("The load balancer's URL does not answer").default(10_000),
+    rateWindowMs: ms('The window of rates; at least four scrapes').default(60_000),
+    latencyMs: ms('The slowest hundredth of the requests takes longer').default(500),
+    latencyForMs: ms('Requests are slow').default(120_000),
+    errorPercent: percent('More of the requests are answered with 5xx').default(1),
+    errorForMs: ms('Requests fail').default(60_000),
+    cpuPercent: percent('A machine uses more of its processors').default(90),
+    memoryFreePercent: percent('A machine has less memory left').default(10),
+    diskFreePercent: percent('A file system has less room left').default(15),
+    diskBusyPercent: percent('A disk is busy for more of the time').default(90),
+    machineForMs: ms('A machine is short of processor, memory or disk').default(600_000),
+    drillOverdueMs: ms('Since the last drill').default(108_000_000),
+  })
+  .prefault({});
+
+const https = z.url('write a URL, e.g. https://alerts.example.org/hook');
+/** Where alerts go. What signs in there is the rollout's input alert-secret, and never stands here. */
+const alerts = z
+  .discriminatedUnion('to', [
+    z.strictObject({ to: z.literal('none') }),
+    z.strictObject({
+      to: z.literal('webhook'),
+      url: https.optional().describe('alert-secret, when given, is sent as bearer token; without url it is the URL'),
+    }),
+    z.strictObject({
+      to: z.literal('mail'),
+      address: z.email().describe('Who gets the mail'),
+      from: z.email(),
+      smarthost: z.string().regex(/^[^:\s]+:\d+$/, 'write HOST:PORT, e.g. smtp.example.org:587'),
+      user: z.string().optional().describe('Account on the smarthost; its password is alert-secret'),
+    }),
+    z.strictObject({
+      to: z.literal('github'),
+      repository: z
+        .string()
+        .regex(/^[\w.-]+\/[\w.-]+$/, 'write OWNER/NAME')
+        .describe('Gets an issue for each alert; alert-secret is a token that may write issues there'),
+      api: https.default('https://api.github.com'),
+    }),
+  ])
+  .describe('webhook, mail, github or none')
+  .default({ to: 'none' });
+
 const monitor = z
-  .strictObject({ port: port(9090), scrapeIntervalMs: ms('Between two scrapes').default(5000) })
+  .strictObject({
+    port: port(9090),
+    alertmanagerPort: port(9093),
+    nodeExporterPort: port(9100),
+    blackboxExporterPort: port(9115),
+    redisExporterPort: port(9121),
+    scrapeIntervalMs: ms('Between two scrapes of a service').default(5000),
+    nodeScrapeIntervalMs: ms('Between two scrapes of a machine').default(15_000),
+    evaluationIntervalMs: ms('Between two evaluations of the rules').default(5000),
+    retentionDays: count('How long metrics are kept (days)').default(15),
+    rules: alertRules,
+    alerts,
+    groupWaitMs: ms('Between the first alert of a group and its message').default(10_000),
+    groupIntervalMs: ms('Between two messages about a group that changes').default(60_000),
+    repeatMs: ms('Until a message about an alert that still fires is sent again').default(14_400_000),
+  })
   .prefault({});
 
 const rollout = z
@@ -139,19 +247,50 @@ const rollout = z
     leaseMs: ms("How long a dead run's lease on a node holds").default(30_000),
     gateSuccesses: count('Good probes in a row that a gate asks for').default(3),
     gateIntervalMs: ms('Between two probes of a gate').default(200),
-    gateTimeoutMs: ms('From the switch to healthy').default(30_000),
+    gateHealthyMs: ms('How long a gate wants a node to be well without a break').default(400),
+    canaryMs: ms('The same for the first node of a role that is restarted while the fleet serves').default(12_000),
+    gateTimeoutMs: ms('From the switch until the node is well, at most').default(30_000),
+    progressTimeoutMs: ms('Without any progress towards that').default(15_000),
     installTimeoutMs: ms('For installing packages on one node').default(180_000),
     handoverTimeoutMs: ms('For the planned handover of the primary').default(10_000),
+    maxParallel: z
+      .partialRecord(z.enum(roles), count('Nodes of the role that are changed at the same time'))
+      .default({})
+      .describe('1 where nothing is said; never more than the fleet can do without'),
     maxParallelInstalls: count('Machines that install packages at the same time while they serve nothing').default(10),
   })
   .prefault({});
 
+/** What every night has, and what a drill runs that is told nothing else. */
+export const coreScenarios = [
+  'redis-primary-stop',
+  'redis-primary-kill',
+  'redis-primary-hang',
+  'sentinel-kill',
+  'app-kill',
+] as const satisfies readonly ScenarioName[];
+
+const timeOfDay = z.string().regex(/^([01]\d|2[0-3]):[0-5]\d$/, 'write a time of day in UTC, e.g. 02:30');
+
 const drill = z
   .strictObject({
+    enabled: z.boolean().default(true).describe('false: no drill here, whoever asks for one'),
     scenarios: z
       .array(z.enum(scenarioNames))
       .min(1)
-      .default([...scenarioNames]),
+      .default([...coreScenarios])
+      .describe('Drilled every night'),
+    rotation: z
+      .array(z.enum(scenarioNames))
+      .default([])
+      .describe('Drilled once a week each, a part of them every night. What is in neither list is not allowed here'),
+    repeat: count('How often each scenario runs').default(1),
+    window: z
+      .strictObject({ from: timeOfDay, to: timeOfDay })
+      .optional()
+      .describe(
+        'When a scheduled drill may begin (UTC); one that comes later breaks nothing. Others may begin at any time',
+      ),
     requestsPerS: z.int().min(200).max(5000).default(300).describe('Arrivals per second through the load balancer'),
     requestTimeoutMs: ms("A request's own deadline").default(5000),
     steadyMs: ms('How long the fleet must be steady before and after').default(1500),
@@ -159,8 +298,8 @@ const drill = z
     warmupMs: ms('Load before the fault').default(1500),
     observeMs: ms('Load after the fault, at least').default(8000),
     healAfterMs: ms('When the node itself undoes the fault, whatever became of the runner').default(45_000),
-    budgetMs: ms('The longest recovery that passes').default(5000),
-    budgetsMs: z.partialRecord(z.enum(scenarioNames), ms('Its own budget')).default({}),
+    budgetMs: ms("The longest recovery that passes, instead of each scenario's own").optional(),
+    budgetsMs: z.partialRecord(z.enum(scenarioNames), ms('Of this scenario')).default({}),
   })
   .prefault({});
 

@@ -1,0 +1,209 @@
+#!/bin/sh
+# firedrill-redis-handover stop|now [SETTINGS]: a replica becomes the primary in this node's stead, and no acknowledged write is lost.
+# SENTINEL FAILOVER alone leaves the old primary accepting writes for seconds, all of them lost. So its writes are paused first, every
+# replica that Sentinel may choose gets what was written, and the moment that one is promoted this node and the others follow it.
+# stop: before systemd stops Redis (systemctl stop or restart, reboot, shutdown). Always exits 0: the stop goes on.
+# now: for a planned handover. Exits 0 when another node is primary, 1 when this one serves on.
+set -eu
+umask 027
+
+mode=$1 settings=${2:-/etc/redis/firedrill-redis-fence.conf}
+name=handover
+# shellcheck source=configs/redis/firedrill-redis-lib.sh
+. "${0%/*}/../lib/firedrill-redis-lib.sh"
+# How long the replicas may take for what was written until the pause (ms): they are linked and kept up a moment ago.
+catch_up_ms=500
+
+say() { echo "handover: $*"; }
+
+# shellcheck disable=SC2317,SC2329 # called by the trap
+leave() {
+  code=$?
+  if [ "$paused" -eq 1 ]; then undo; fi
+  close_events
+  if [ "$mode" = stop ]; then exit 0; fi
+  exit "$code"
+}
+paused=0 asked=0 to=''
+trap leave EXIT
+trap 'exit 1' HUP INT TERM
+
+# Writes go on where that is safe. Once Sentinel was asked it may still promote a replica, and what this node acknowledged meanwhile
+# would be lost: it stays paused until Sentinel has given up. A stop need not wait for that: a stopped Redis acknowledges nothing.
+undo() {
+  while [ "$asked" -eq 1 ] && [ "$mode" = now ] && [ "$(now_ms)" -lt $((paused_at + 2 * handover_timeout_ms)) ]; do
+    going=$(printf 'SENTINEL MASTER %s\n' "$master" | ask_sentinel "$sentinel") || true
+    for each in $others; do
+      # First whether it goes on, then who is promoted: the other way round a promotion in between would be overlooked.
+      case $(echo ROLE | ask_redis "$each") in
+        master*) demote "$own" "$each" >/dev/null && going='' && break ;;
+      esac
+    done
+    case $going in
+      *failover_in_progress* | *rror*) tell own "CLIENT PAUSE $handover_timeout_ms WRITE" ;;
+      *) break ;;
+    esac
+    sleep 0.2
+  done
+  if [ "$asked" -eq 0 ] || [ "$mode" = now ]; then
+    echo 'CLIENT UNPAUSE' | ask_redis "$own" >/dev/null || true
+    say 'undone: writes go on here'
+  else
+    say 'writes stay paused until Redis has stopped: a replica may still be promoted'
+  fi
+}
+
+give_up() {
+  say "$*"
+  exit 1
+}
+
+# Sets `fit` to the Sentinels that see this node as a primary without fault, and a quorum; one on this node, which may be going down too,
+# is the last. And `epoch` to the newest that they know.
+find_sentinels() {
+  fit='' epoch=-1
+  for each in $sentinels; do
+    said=$(printf 'SENTINEL CKQUORUM %s\nSENTINEL MASTER %s\n' "$master" "$master" | ask_sentinel "$each" 0.5 | tr '\n' ' ') || true
+    case $said in *' flags master '*) ;; *) continue ;; esac
+    case $said in OK*" ip ${own%:*} port ${own##*:} "*) ;; *) continue ;; esac
+    newest=${said##* config-epoch }
+    newest=${newest%% *}
+    if [ "$newest" -gt "$epoch" ]; then epoch=$newest; fi
+    if [ "${each%:*}" = "${own%:*}" ]; then fit="$fit $each"; else fit="$each $fit"; fi
+  done
+}
+
+# find_replicas SENTINEL: those that it may choose: each has to be linked, or it could be one that gets nothing more.
+find_replicas() {
+  replicas=$(printf 'SENTINEL REPLICAS %s\n' "$master" | ask_sentinel "$1" 0.5 | awk '
+    NR % 2 { key = $0; if (key == "name") n++; next }
+    { is[n, key] = $0 }
+    END {
+      for (i = 1; i <= n; i++)
+        if (is[i, "flags"] !~ /down|disconnected/ && is[i, "slave-priority"] > 0) printf " %s:%s", is[i, "ip"], is[i, "port"]
+    }')
+  if [ -z "$replicas" ]; then
+    # It hears every 10 s of a priority that has changed; this waits, and nothing waits for it.
+    trouble='Sentinel knows no replica that it could promote' patience_ms=11000
+    return 1
+  fi
+  for each in $replicas; do
+    case $(echo INFO replication | ask_redis "$each" 0.5 | tr '\r\n' '  ') in
+      *role:slave*"master_host:${own%:*} "*master_link_status:up*) ;;
+      *)
+        trouble="$each, which Sentinel might choose, is not linked to this node"
+        return 1
+        ;;
+    esac
+  done
+}
+
+# Sets `sentinel` and `replicas`; or gives up. One that died a moment ago may be chosen until the Sentinels have noticed.
+find_all() {
+  begun_ms=$(now_ms) patience_ms=3000
+  while :; do
+    trouble='no Sentinel sees this node as a primary without fault, and a quorum'
+    find_sentinels
+    for sentinel in $fit; do
+      if find_replicas "$sentinel"; then return 0; fi
+    done
+    [ "$(now_ms)" -lt $((begun_ms + patience_ms)) ] || give_up "$trouble"
+    sleep 0.1
+  done
+}
+
+# without WORD LIST...: sets `left` to the others.
+without() {
+  word=$1 left=''
+  shift
+  for each in "$@"; do [ "$each" = "$word" ] || left="$left $each"; done
+}
+
+read_settings "$settings"
+case $(echo ROLE | ask_redis "$own" | head -n 1) in
+  master) ;;
+  slave) say 'this node is a replica' && exit 0 ;;
+  *) say 'Redis does not answer' && exit 1 ;;
+esac
+# What ends now does so in order: no hand-off after it.
+[ "$mode" = now ] || : >"$state/stopping"
+find_all
+
+open_events
+talk own "$own" "$redis_password"
+talk sentinel "$sentinel" "$sentinel_password"
+for each in $replicas; do watch "$each"; done
+tell own PING
+tell sentinel PING
+waiting="own sentinel$replicas" stage=connect target='' behind=$replicas
+say_after 1 'late connect'
+
+while [ "$stage" != promoted ]; do
+  read -r who what more <&3
+  case $stage:$who:$what in
+    "$stage:late:$stage") give_up "not in time: $stage (without${waiting:-$behind})" ;;
+    *:gone:*) watch "$what" ;;
+    promote:is:*) if [ "$more" = primary ]; then to=$what stage=promoted; fi ;;
+    promote:sentinel:NOGOODSLAVE*)
+      asked=0
+      give_up "Sentinel refuses: $what $more"
+      ;;
+    # INPROG: an attempt of somebody else's is as good, for writes are paused.
+    promote:*) ;;
+    *:is:*) [ "$more" != primary ] || give_up "$what was promoted without this node's doing" ;;
+  esac
+  if [ "$stage" = connect ]; then
+    [ "$who" != is ] || who=$what
+    # shellcheck disable=SC2086 # a list of words
+    without "$who" $waiting
+    waiting=$left
+    [ -z "$waiting" ] || continue
+    stage=catch-up paused=1
+    paused_at=$(now_ms)
+    tell own "CLIENT PAUSE $handover_timeout_ms WRITE
+ROLE"
+    say_after "$(seconds "$catch_up_ms")" 'late catch-up'
+  elif [ "$stage" = catch-up ]; then
+    # The second line of ROLE's answer, after `master`.
+    case $who:$target in
+      own:) if [ "$what" = master ]; then target=-; fi ;;
+      own:-) target=$what ;;
+      is:[0-9]*)
+        # shellcheck disable=SC2086 # a list of words
+        if [ "$more" -ge "$target" ]; then without "$what" $behind && behind=$left; fi
+        ;;
+    esac
+    [ -z "$behind" ] || continue
+    stage=promote asked=1
+    caught_up_at=$(now_ms)
+    tell sentinel "SENTINEL FAILOVER $master"
+    # Well before the pause ends by itself, so that nothing is written meanwhile.
+    say_after "$(seconds $((handover_timeout_ms * 7 / 10)))" 'late promote'
+  fi
+done
+
+promoted_at=$(now_ms)
+tell own "REPLICAOF ${to%:*} ${to##*:}
+CLIENT UNPAUSE
+CONFIG REWRITE"
+# A replica that may be promoted is one that writes wait for, and this one is about to stop. The Sentinels meet it as a replica only now,
+# so they know from the first. The next start has the priority of firedrill.conf again.
+if [ "$mode" = stop ]; then tell own 'CONFIG SET replica-priority 0'; fi
+# Sentinel does this too, some 0.8 s later; until then the new primary has one replica less to acknowledge its writes.
+demotions=''
+for each in $others; do
+  [ "$each" = "$to" ] || demote "$each" "$to" >/dev/null &
+  demotions="$demotions $!"
+done
+paused=0
+say "$to is primary; writes waited $((promoted_at - paused_at)) ms ($((caught_up_at - paused_at)) for the replicas, $((promoted_at - caught_up_at)) for Sentinel)"
+# Until the Sentinels know, this node is not to come back as the primary that they still name.
+echo "$epoch" >"$state/handed"
+# shellcheck disable=SC2086 # a list of words
+wait $demotions || true
+if ! all_agree "$to" 3; then say 'the Sentinels do not all know yet'; fi
+case $(echo ROLE | ask_redis "$own" | head -n 1) in
+  slave) ;;
+  # Whatever went wrong with the long-lived connection: this one must not go on as a primary.
+  *) demote "$own" "$to" ;;
+esac

@@ -1,0 +1,53 @@
+#!/bin/sh
+# firedrill-redis-rejoin [SETTINGS]: lets this node into the election when it has earned it. Redis starts with replica-priority 0 (the
+# unit's drop-in): a replica that may be promoted is one that sessiond's writes wait for, and one that has just come back would hold them
+# up until it has caught up. sessiond does the same by itself; this is for when none runs.
+set -eu
+
+settings=${1:-/etc/redis/firedrill-redis-fence.conf}
+name=rejoin
+# shellcheck source=configs/redis/firedrill-redis-lib.sh
+. "${0%/*}/../lib/firedrill-redis-lib.sh"
+# As in firedrill.conf.
+priority=100
+# So long it keeps up first (ms): longer than sessiond takes to count it again, so that it counts before it may be promoted.
+earned_ms=3000
+# So long without an answer, and Redis has been stopped (ms).
+gone_ms=30000
+
+say() { echo "rejoin: $*"; }
+
+# field NAME, of INFO in `info`
+field() {
+  value=${info#*"$1:"}
+  [ "$value" != "$info" ] || value=''
+  value=${value%% *}
+}
+
+read_settings "$settings"
+answered_at=$(now_ms) since='' target=''
+while :; do
+  info=" $(echo INFO replication | ask_redis "$own" | tr '\r\n' '  ') "
+  now=$(now_ms)
+  field role
+  case $value in
+    '') [ $((now - answered_at)) -lt "$gone_ms" ] || exit 0 ;;
+    master) break ;;
+    *)
+      answered_at=$now
+      # Keeping up is to have what the primary had a moment ago.
+      field slave_repl_offset
+      if [ -n "$target" ] && [ "$value" -ge "$target" ]; then since=${since:-$now}; else since=''; fi
+      field master_link_status
+      [ "$value" = up ] || since=''
+      [ -z "$since" ] || [ $((now - since)) -lt "$earned_ms" ] || break
+      field master_host && host=$value
+      field master_port
+      info=" $(echo INFO replication | ask_redis "$host:$value" | tr '\r\n' '  ') "
+      field master_repl_offset && target=$value
+      ;;
+  esac
+  sleep 0.25
+done
+printf 'CONFIG SET replica-priority %s\n' "$priority" | ask_redis "$own" >/dev/null
+say "this node may be promoted again"

@@ -1,0 +1,320 @@
+/**
+ * Three Redis with their scripts, and three Sentinels, on loopback addresses: the scripts of configs/redis/ as the nodes run them, with
+ * the part of systemd that they need (start behind the fence, stop, restart after a crash) played by this file.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { appendFileSync, chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Redis } from 'ioredis';
+import type { Release } from '../../actions/rollout/release-types.ts';
+
+export const redisHosts = ['127.0.26.1', '127.0.26.2', '127.0.26.3'] as const;
+export const sentinelHosts = ['127.0.26.11', '127.0.26.12', '127.0.26.13'] as const;
+export const redisPort = 26001;
+export const sentinelPort = 26002;
+const redisPassword = 'redis-password';
+const sentinelPassword = 'sentinel-password';
+
+export interface RigOptions {
+  /** A Debian root that the programs run in; '' for this machine's own. */
+  readonly root: string;
+  /** Of a Redis node, whose scripts are taken. */
+  readonly release: Release;
+  readonly downAfterMs: number;
+  readonly handoffAfterMs: number;
+}
+
+export interface RigNode {
+  readonly host: string;
+  /** What its scripts have said, line by line. */
+  readonly said: string[];
+  process: ChildProcess | undefined;
+  /** What systemd does when it dies. */
+  restart: boolean;
+  stopping: boolean;
+  /** What follows its end. */
+  ended: Promise<void>;
+}
+
+export interface Rig {
+  readonly options: RigOptions;
+  /** Inside the root. */
+  readonly folder: string;
+  readonly nodes: readonly RigNode[];
+  readonly sentinels: ChildProcess[];
+  /** Scripts that run. */
+  readonly scripts: Set<Promise<number>>;
+  closed: boolean;
+}
+
+/** Starts all on empty folders; resolves when the Sentinels agree on the first node. */
+export async function startRig(options: RigOptions): Promise<Rig> {
+  const made = mkdtempSync(join(options.root, '/tmp/firedrill-handoff-'));
+  const folder = made.slice(options.root.length);
+  const rig: Rig = {
+    options,
+    folder,
+    sentinels: [],
+    scripts: new Set(),
+    closed: false,
+    nodes: redisHosts.map((host) => newNode(host)),
+  };
+  try {
+    for (const [index, node] of rig.nodes.entries()) {
+      layOut(rig, node, index === 0 ? '' : `replicaof ${redisHosts[0]} ${redisPort}\n`);
+      await start(rig, node);
+    }
+    await until(20_000, 'the replicas to be linked', async () => (await linked(redisHosts[0])) === 2);
+    for (const host of sentinelHosts) rig.sentinels.push(startSentinel(rig, host));
+    await until(20_000, 'the Sentinels to agree', () => settled(redisHosts[0]));
+    return rig;
+  } catch (error) {
+    await stopRig(rig);
+    throw error;
+  }
+}
+
+export async function stopRig(rig: Rig): Promise<void> {
+  rig.closed = true;
+  const processes = [...rig.nodes.map((node) => node.process), ...rig.sentinels];
+  for (const each of processes) each?.kill('SIGKILL');
+  await Promise.all(rig.nodes.map((node) => node.ended));
+  await Promise.all(rig.scripts);
+  await sleep(100);
+  rmSync(join(rig.options.root, rig.folder), { recursive: true, force: true, maxRetries: 5 });
+}
+
+function newNode(host: string): RigNode {
+  return { host, said: [], process: undefined, restart: true, stopping: false, ended: Promise.resolve() };
+}
+
+function at(rig: Rig, node: RigNode, name: string): string {
+  return `${rig.folder}/${node.host}/${name}`;
+}
+
+function layOut(rig: Rig, node: RigNode, replicaof: string): void {
+  const outside = (name: string): string => join(rig.options.root, at(rig, node, name));
+  for (const each of ['sbin', 'lib', 'state', 'data']) mkdirSync(outside(each), { recursive: true });
+  for (const file of rig.options.release.files) {
+    const name = /\/usr\/local\/((sbin|lib)\/firedrill-redis-.*)/.exec(file.path)?.[1];
+    if (name === undefined) continue;
+    writeFileSync(outside(name), file.content);
+    chmodSync(outside(name), 0o755);
+  }
+  writeFileSync(outside('settings'), settings(rig, node));
+  writeFileSync(outside('redis.conf'), redisConf(rig, node) + replicaof);
+}
+
+function settings(rig: Rig, node: RigNode): string {
+  return [
+    `node ${node.host} ${redisPort}`,
+    `state ${at(rig, node, 'state')}`,
+    `config ${at(rig, node, 'redis.conf')}`,
+    'master mymaster',
+    'quorum 2',
+    'fence-timeout-ms 1000',
+    'handover-timeout-ms 5000',
+    `handoff-after-ms ${rig.options.handoffAfterMs}`,
+    `sentinel-password ${sentinelPassword}`,
+    `redis-password ${redisPassword}`,
+    ...sentinelHosts.map((host) => `sentinel ${host} ${sentinelPort}`),
+    ...redisHosts.map((host) => `redis ${host} ${redisPort}`),
+    '',
+  ].join('\n');
+}
+
+function redisConf(rig: Rig, node: RigNode): string {
+  return `port ${redisPort}
+bind ${node.host}
+replica-announce-ip ${node.host}
+dir ${at(rig, node, 'data')}
+requirepass ${redisPassword}
+masterauth ${redisPassword}
+appendonly yes
+save ""
+repl-diskless-sync-delay 0
+repl-backlog-size 64mb
+min-replicas-to-write 1
+min-replicas-max-lag 2
+shutdown-timeout 1
+`;
+}
+
+function startSentinel(rig: Rig, host: string): ChildProcess {
+  const folder = join(rig.options.root, rig.folder, host);
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(
+    join(folder, 'sentinel.conf'),
+    `port ${sentinelPort}
+bind ${host}
+dir ${rig.folder}/${host}
+requirepass ${sentinelPassword}
+sentinel sentinel-pass ${sentinelPassword}
+sentinel announce-ip ${host}
+sentinel monitor mymaster ${redisHosts[0]} ${redisPort} 2
+sentinel auth-pass mymaster ${redisPassword}
+sentinel down-after-milliseconds mymaster ${rig.options.downAfterMs}
+sentinel failover-timeout mymaster 6000
+sentinel parallel-syncs mymaster 2
+`,
+  );
+  const child = command(rig, ['redis-sentinel', `${rig.folder}/${host}/sentinel.conf`]);
+  child.stdout?.on('data', (text) => appendFileSync(join(folder, 'log'), text));
+  return child;
+}
+
+function command(rig: Rig, argv: readonly string[]): ChildProcess {
+  const [program = '', ...args] = rig.options.root === '' ? argv : ['chroot', rig.options.root, ...argv];
+  return spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+}
+
+/** A script of the node, to its end; gives its exit code, and what it says is kept. */
+export function script(rig: Rig, node: RigNode, name: string, ...args: string[]): Promise<number> {
+  const child = command(rig, [at(rig, node, `sbin/firedrill-redis-${name}`), ...args, at(rig, node, 'settings')]);
+  for (const stream of [child.stdout, child.stderr])
+    stream?.on('data', (text) => {
+      node.said.push(...String(text).trim().split('\n'));
+    });
+  const done = new Promise<number>((resolve) => child.once('close', (code) => resolve(code ?? 128)));
+  rig.scripts.add(done);
+  void done.then(() => rig.scripts.delete(done));
+  return done;
+}
+
+/** `systemctl start`: returns when Redis has been started, ready or not. */
+export async function start(rig: Rig, node: RigNode): Promise<void> {
+  node.stopping = false;
+  node.restart = true;
+  await script(rig, node, 'fence');
+  const child = command(rig, ['redis-server', at(rig, node, 'redis.conf')]);
+  child.stdout?.on('data', (text) => appendFileSync(join(rig.options.root, at(rig, node, 'log')), text));
+  node.process = child;
+  child.once('exit', () => {
+    node.ended = ended(rig, node);
+  });
+}
+
+async function ended(rig: Rig, node: RigNode): Promise<void> {
+  node.process = undefined;
+  if (rig.closed) return;
+  const again = node.restart && !node.stopping;
+  await script(rig, node, 'handoff', 'died');
+  void script(rig, node, 'handoff', 'crash');
+  if (again) await sleep(100);
+  if (!again || rig.closed) return;
+  await start(rig, node);
+}
+
+/** `systemctl stop`. */
+export async function stop(rig: Rig, node: RigNode): Promise<void> {
+  node.stopping = true;
+  await script(rig, node, 'handover', 'stop');
+  const child = node.process;
+  if (child === undefined) return;
+  const exited = new Promise((resolve) => child.once('exit', resolve));
+  child.kill('SIGTERM');
+  await exited;
+  await node.ended;
+}
+
+export function redisClient(host: string, timeoutMs = 2000): Redis {
+  return client(host, redisPort, redisPassword, timeoutMs);
+}
+
+function client(host: string, port: number, password: string, timeoutMs: number): Redis {
+  const made = new Redis({
+    host,
+    port,
+    password,
+    lazyConnect: true,
+    enableReadyCheck: false,
+    disableClientInfo: true,
+    connectTimeout: timeoutMs,
+    commandTimeout: timeoutMs,
+    autoResendUnfulfilledCommands: false,
+    enableOfflineQueue: true,
+    maxRetriesPerRequest: 0,
+    retryStrategy: () => null,
+  });
+  made.on('error', () => {});
+  return made;
+}
+
+async function once(redis: Redis, words: readonly string[]): Promise<unknown> {
+  const [word = '', ...rest] = words;
+  try {
+    return await redis.call(word, ...rest);
+  } finally {
+    redis.disconnect();
+  }
+}
+
+export function ask(host: string, ...words: string[]): Promise<unknown> {
+  return once(redisClient(host), words);
+}
+
+export function askSentinel(host: string, ...words: string[]): Promise<unknown> {
+  return once(client(host, sentinelPort, sentinelPassword, 2000), words);
+}
+
+export async function linked(host: string): Promise<number> {
+  return String(await ask(host, 'INFO', 'replication')).match(/state=online/g)?.length ?? 0;
+}
+
+/** This host is the primary, with two linked replicas and no other primary, and every Sentinel says so and nothing else is going on. */
+export async function settled(host: string): Promise<boolean> {
+  const roles = await Promise.all(redisHosts.map((each) => ask(each, 'ROLE')));
+  const right = roles.every(
+    (role, index) => (role as unknown[])[0] === (redisHosts[index] === host ? 'master' : 'slave'),
+  );
+  if (!right || (await linked(host)) !== 2) return false;
+  const views = await Promise.all(
+    sentinelHosts.map(async (each) => {
+      const master = (await askSentinel(each, 'SENTINEL', 'MASTER', 'mymaster')) as string[];
+      const quorum = String(await askSentinel(each, 'SENTINEL', 'CKQUORUM', 'mymaster'));
+      const field = (name: string) => master[master.indexOf(name) + 1];
+      return (
+        field('ip') === host && field('flags') === 'master' && field('num-slaves') === '2' && quorum.startsWith('OK 3')
+      );
+    }),
+  );
+  return views.every(Boolean);
+}
+
+/** The host that is primary and settled. */
+export async function settledPrimary(timeoutMs = 30_000): Promise<string> {
+  let found = '';
+  await until(timeoutMs, 'one settled primary', async () => {
+    for (const host of redisHosts)
+      if (await settled(host).catch(() => false)) {
+        found = host;
+        return true;
+      }
+    return false;
+  });
+  return found;
+}
+
+export async function until(timeoutMs: number, what: string, probe: () => Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + timeoutMs;
+  while (!(await probe().catch(() => false))) {
+    if (performance.now() > deadline) throw new Error(`waited ${timeoutMs} ms for ${what}`);
+    await sleep(20);
+  }
+}
+
+export function nodeOf(rig: Rig, host: string): RigNode {
+  const node = rig.nodes.find((each) => each.host === host);
+  if (node === undefined) throw new Error(`no node ${host}`);
+  return node;
+}
+
+/** A file that the node's scripts leave each other, as seen from here. */
+export function statePath(rig: Rig, node: RigNode, name: string): string {
+  return join(rig.options.root, at(rig, node, 'state'), name);
+}
+
+export function readConf(rig: Rig, node: RigNode): string {
+  return readFileSync(join(rig.options.root, at(rig, node, 'redis.conf')), 'utf8');
+}

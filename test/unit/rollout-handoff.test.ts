@@ -1,0 +1,129 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import {
+  ask,
+  nodeOf,
+  type Rig,
+  type RigNode,
+  readConf,
+  redisHosts,
+  redisPort,
+  script,
+  settledPrimary,
+  start,
+  startRig,
+  statePath,
+  stop,
+  stopRig,
+} from '../handoff/rig.ts';
+import { longestGap, startWriter } from '../handoff/writer.ts';
+import { releaseOf } from './rollout-fixture.ts';
+
+const missing = ['redis-server', 'redis-sentinel', 'redis-cli', 'flock'].filter(
+  (program) => spawnSync('sh', ['-c', `command -v ${program}`]).status !== 0,
+);
+
+let rig: Rig;
+let primary: string;
+let node: RigNode;
+
+/** Writes while `act` runs and for a second more; gives how many acknowledged writes are missing on the settled primary, and the stall. */
+async function underWrites(act: () => Promise<unknown>): Promise<{ lost: string[]; stallMs: number; now: string }> {
+  const writer = startWriter();
+  await sleep(300);
+  const from = performance.now();
+  await act();
+  await sleep(1000);
+  await writer.stop();
+  const now = await settledPrimary();
+  expect(writer.acked.length).toBeGreaterThan(50);
+  return { lost: await writer.lostOn(now), stallMs: longestGap(writer.acked, from), now };
+}
+
+// Real servers, and bounds that a busy machine keeps too: test/handoff/measure.ts has the figures.
+describe.skipIf(missing.length > 0)(
+  `a primary that goes away${missing.length > 0 ? ` (no ${missing.join(', ')})` : ''}`,
+  () => {
+    beforeAll(async () => {
+      rig = await startRig({ root: '', release: releaseOf('redis-1'), downAfterMs: 1000, handoffAfterMs: 0 });
+    }, 60_000);
+
+    afterAll(() => stopRig(rig));
+
+    beforeEach(async () => {
+      for (const each of rig.nodes) {
+        each.said.length = 0;
+        if (each.process === undefined) await start(rig, each);
+      }
+      primary = await settledPrimary();
+      node = nodeOf(rig, primary);
+    }, 60_000);
+
+    it('in order hands over first, loses nothing, and is a replica at its next start', async () => {
+      const { lost, stallMs, now } = await underWrites(async () => {
+        await stop(rig, node);
+        expect(node.said.join('\n')).toMatch(/^handover: \S+ is primary; writes waited \d+ ms/);
+        expect(readConf(rig, node)).toMatch(new RegExp(`^replicaof 127.0.26.\\d ${redisPort}$`, 'm'));
+        await start(rig, node);
+      });
+      expect(lost).toEqual([]);
+      expect(now).not.toBe(primary);
+      expect(stallMs).toBeLessThan(2000);
+      // Nobody takes the orderly end for a death.
+      expect(node.said.join('\n')).not.toContain('hand-off');
+    }, 60_000);
+
+    it('by a crash has a replica promoted at once, and comes back as a replica', async () => {
+      const { lost, stallMs, now } = await underWrites(async () => node.process?.kill('SIGKILL'));
+      expect(lost).toEqual([]);
+      expect(now).not.toBe(primary);
+      expect(stallMs).toBeLessThan(2000);
+      expect(node.said.join('\n')).toMatch(/hand-off: \S+ is primary/);
+      expect(node.said.join('\n')).toMatch(/fence: this node is a replica of \S+/);
+    }, 60_000);
+
+    it('never hands over to a replica that hangs, whatever the Sentinels still think of it', async () => {
+      const hung = rig.nodes.find((each) => each !== node);
+      const { lost, now } = await underWrites(async () => {
+        hung?.process?.kill('SIGSTOP');
+        expect(await script(rig, node, 'handover', 'now')).toBe(0);
+        hung?.process?.kill('SIGCONT');
+      });
+      expect(lost).toEqual([]);
+      expect(now).not.toBe(primary);
+      expect(now).not.toBe(hung?.host);
+    }, 60_000);
+
+    it('on demand hands over and runs on as a replica', async () => {
+      expect(await script(rig, node, 'handover', 'now')).toBe(0);
+      expect(((await ask(primary, 'ROLE')) as unknown[])[0]).toBe('slave');
+      expect(await settledPrimary()).not.toBe(primary);
+    }, 60_000);
+
+    it('is no matter when it was none: a replica dies and nothing happens', async () => {
+      const replica = rig.nodes.find((each) => each !== node);
+      if (replica === undefined) throw new Error('no replica');
+      replica.restart = false;
+      replica.process?.kill('SIGKILL');
+      await sleep(500);
+      expect(existsSync(statePath(rig, replica, 'died'))).toBe(false);
+      expect(replica.said).toEqual([]);
+      await start(rig, replica);
+      expect(await settledPrimary()).toBe(primary);
+    }, 60_000);
+
+    it('without a quorum of Sentinels hands over to nobody, however it ends', async () => {
+      for (const each of rig.sentinels.slice(1)) each.kill('SIGKILL');
+      await sleep(1500);
+      expect(await script(rig, node, 'handover', 'now')).toBe(1);
+      node.process?.kill('SIGKILL');
+      await sleep(2500);
+      const roles = await Promise.all(redisHosts.map((host) => ask(host, 'ROLE')));
+      expect(roles.map((role) => (role as unknown[])[0]).filter((role) => role === 'master')).toHaveLength(1);
+      expect(((await ask(primary, 'ROLE')) as unknown[])[0]).toBe('master');
+      expect(node.said.join('\n')).toContain('no Sentinel takes this node for the primary and has a quorum');
+    }, 60_000);
+  },
+);
