@@ -14,14 +14,23 @@ export interface RedisAddress {
   readonly commandTimeoutMs: number;
 }
 
-/** What a Redis says about itself in INFO replication. */
-export interface Replication {
-  readonly role: 'master' | 'slave';
+/** What a Redis says about itself in INFO replication (and, with them, of its loading). */
+export interface RedisFacts {
+  readonly role: 'primary' | 'replica';
+  readonly loading: boolean;
   /** Bytes of the replication stream: written (primary) or applied (replica). */
   readonly offset: number;
-  readonly connectedReplicas: number;
-  /** The primary that a replica follows; undefined on a primary. */
-  readonly primary: { readonly host: string; readonly port: number; readonly linkUp: boolean } | undefined;
+  /** Grows while it reads its data, from disk or from the primary; undefined when it does not. */
+  readonly readBytes: number | undefined;
+  /** Of a replica: whom it follows. */
+  readonly follows: { readonly address: string; readonly linkUp: boolean } | undefined;
+  /** Of a primary: who follows it. */
+  readonly replicas: readonly {
+    readonly address: string;
+    readonly online: boolean;
+    readonly offset: number;
+    readonly lagS: number;
+  }[];
 }
 
 /**
@@ -65,25 +74,36 @@ export function unlessClosed<T>(client: Redis, ask: (client: Redis) => Promise<T
 }
 
 /** Throws what the connection throws: a caller that polls treats it as "no answer". */
-export async function readReplication(client: Redis): Promise<Replication> {
-  return parseReplication(await client.info('replication'));
+export async function readRedis(client: Redis): Promise<RedisFacts> {
+  return parseRedis(await client.info('replication'));
 }
 
-/** INFO replication as facts. Pure. */
-export function parseReplication(info: string): Replication {
+/** INFO persistence and replication as facts. Pure. */
+export function parseRedis(info: string): RedisFacts {
   const fields = parseInfo(info);
   const replica = fields.get('role') === 'slave';
+  const reading = fields.get('loading_loaded_bytes') ?? fields.get('master_sync_read_bytes');
+  const replicas = [...fields].filter(([key]) => /^slave\d+$/.test(key)).map(([, value]) => parseReplica(value));
   return {
-    role: replica ? 'slave' : 'master',
+    role: replica ? 'replica' : 'primary',
+    loading: fields.get('loading') === '1',
     offset: Number(fields.get(replica ? 'slave_repl_offset' : 'master_repl_offset') ?? 0),
-    connectedReplicas: Number(fields.get('connected_slaves') ?? 0),
-    primary: replica
-      ? {
-          host: fields.get('master_host') ?? '',
-          port: Number(fields.get('master_port') ?? 0),
-          linkUp: fields.get('master_link_status') === 'up',
-        }
+    readBytes: reading === undefined ? undefined : Number(reading),
+    follows: replica
+      ? { address: fields.get('master_host') ?? '', linkUp: fields.get('master_link_status') === 'up' }
       : undefined,
+    replicas,
+  };
+}
+
+/** `ip=10.0.0.12,port=6379,state=online,offset=1,lag=0` */
+function parseReplica(value: string): RedisFacts['replicas'][number] {
+  const fields = new Map(value.split(',').map((field) => field.split('=', 2) as [string, string]));
+  return {
+    address: fields.get('ip') ?? '',
+    online: fields.get('state') === 'online',
+    offset: Number(fields.get('offset') ?? 0),
+    lagS: Number(fields.get('lag') ?? -1),
   };
 }
 

@@ -24,7 +24,8 @@ export async function connectFleet(
       try {
         const machine = inventory.nodes.find((each) => each.name === node.name);
         if (machine === undefined) throw new FiredrillError({ code: 'config', node: node.name, what: 'no machine' });
-        return [[node.name, { node, ssh: await connect(sshTarget(environment, machine, deployKey)) }]];
+        const again = () => connect(sshTarget(environment, machine, deployKey));
+        return [[node.name, { node, ssh: await again(), again }]];
       } catch (error) {
         failures.push(
           error instanceof FiredrillError

@@ -23,11 +23,23 @@ function describeNode(plan: NodePlan | undefined, redact: (text: string) => stri
     `${plan.node}: ${plan.action}, release ${plan.previous?.slice(0, 12) ?? 'none'} -> ${plan.release.digest.slice(0, 12)}`,
     ...plan.packages.map((each) => `  package ${each.name} ${each.from ?? 'none'} -> ${each.to}`),
     ...plan.units.map((each) => `  ${each.how} ${each.unit}: ${each.why}`),
-    ...plan.files.flatMap((file) => [
-      `  ${file.kind} ${file.path}`,
-      ...(file.kind === 'change' && file.before !== undefined && file.after !== undefined
-        ? diffLines(redact(file.before).trimEnd(), redact(file.after).trimEnd()).map((line) => `    ${line}`)
-        : []),
-    ]),
+    ...(plan.refused === undefined ? [] : [`  refused, this release failed here ${plan.refused}`]),
+    ...fileLines(plan, redact),
   ];
+}
+
+function fileLines(plan: NodePlan, redact: (text: string) => string): string[] {
+  return plan.files.flatMap((file) => [
+    `  ${file.kind} ${file.path}`,
+    ...(file.kind === 'change' && file.before !== undefined && file.after !== undefined
+      ? diffLines(redact(file.before).trimEnd(), redact(file.after).trimEnd()).map((line) => `    ${line}`)
+      : []),
+  ]);
+}
+
+/** What a release changed on a node, for the error when it failed there; not more than people read. Pure. */
+export function changedLines(plan: NodePlan, redact: (text: string) => string): string[] {
+  const lines = plan.action === 'change' ? fileLines(plan, redact) : [];
+  if (lines.length === 0) return [];
+  return [`what was changed on ${plan.node}:`, ...lines.slice(0, 40), ...(lines.length > 40 ? ['  ...'] : [])];
 }

@@ -21,13 +21,16 @@ const atStartOnly = new Set([
   'dbfilename',
 ]);
 
+/** What Redis has no default for that CONFIG SET could put back. */
+const withoutDefault = new Set(['user', 'rename-command', 'loadmodule', 'include']);
+
 /** Why a change of this file needs a restart, or undefined when all of it can be applied live. Pure. */
 export function restartReason(path: string, before: string, after: string): string | undefined {
   // SENTINEL SET takes every option there is.
   if (path.endsWith('.set')) return undefined;
   const old = directives(before);
   const now = directives(after);
-  const gone = [...old.keys()].find((key) => !now.has(key));
+  const gone = [...old.keys()].find((key) => !now.has(key) && (atStartOnly.has(key) || withoutDefault.has(key)));
   if (gone !== undefined) return `${gone} is no longer set`;
   const changed = [...now].filter(([key, value]) => old.get(key) !== value).map(([key]) => key);
   const fixed = changed.find((key) => atStartOnly.has(key));

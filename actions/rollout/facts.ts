@@ -1,7 +1,8 @@
 import { type HaproxyServer, parseHaproxyStat } from '../core/haproxy.ts';
-import { parseInfo } from '../core/redis.ts';
+import { parseRedis, type RedisFacts } from '../core/redis.ts';
 import { parseSentinelView, type SentinelView } from '../core/sentinel.ts';
-import { type ManifestFile, parseManifestFiles } from './manifest.ts';
+import { type Manifest, parseManifest } from './manifest.ts';
+import { type LeaseFacts, parseBad, parseGeneration, parseLease, parseRecord, type RecordFacts } from './records.ts';
 
 /** How a node is, as its facts.sh told. What it could not tell is absent. */
 export interface NodeFacts {
@@ -16,14 +17,22 @@ export interface NodeFacts {
   /** SHA-256 of the current release's files as they lie there now. */
   readonly disk: Readonly<Record<string, string>>;
   /** Manifests of releases on the node that are not the wanted one, by digest, and their texts by `DIGEST PATH`. */
-  readonly manifests: Readonly<Record<string, readonly ManifestFile[]>>;
+  readonly manifests: Readonly<Record<string, Manifest>>;
   readonly contents: Readonly<Record<string, string>>;
   /** Who may change the node now; undefined when nobody holds it. */
   readonly lease: LeaseFacts | undefined;
+  /** The newest run that the node has seen; it refuses older ones. 0 when it has seen none. */
+  readonly generation: number;
+  /** A release that waits for its confirmation; without it the node goes back by itself. */
+  readonly pending: RecordFacts | undefined;
+  /** How the release that is current was reached; undefined when there is nothing to go back to. */
+  readonly last: RecordFacts | undefined;
+  /** Digests that failed here, with the run and the reason. */
+  readonly bad: Readonly<Record<string, string>>;
   readonly redis: RedisFacts | undefined;
   readonly sentinel: SentinelView | undefined;
   readonly haproxy: readonly HaproxyServer[] | undefined;
-  /** Answer of the node's own health URL; 0 when there was none. */
+  /** Answer of the node's own health URL: 0 when there was none, undefined when it was not asked. */
   readonly health: number | undefined;
 }
 
@@ -36,29 +45,6 @@ interface UnitFacts {
   readonly restarts: number;
   /** Since when, in seconds since 1970; undefined when it is not active. */
   readonly sinceS: number | undefined;
-}
-
-export interface LeaseFacts {
-  readonly run: string;
-  readonly who: string;
-  /** How long it has been held and how long it holds, by the node's clock. */
-  readonly heldMs: number;
-  readonly leftMs: number;
-}
-
-export interface RedisFacts {
-  readonly role: 'primary' | 'replica';
-  readonly loading: boolean;
-  readonly offset: number;
-  /** Of a replica: whom it follows. */
-  readonly follows: { readonly address: string; readonly linkUp: boolean } | undefined;
-  /** Of a primary: who follows it. */
-  readonly replicas: readonly {
-    readonly address: string;
-    readonly online: boolean;
-    readonly offset: number;
-    readonly lagS: number;
-  }[];
 }
 
 interface RawFact {
@@ -81,6 +67,7 @@ export function parseFacts(node: string, output: string): NodeFacts {
   const sentinel = good('sentinel');
   const haproxy = good('haproxy');
   const health = any('health');
+  const nowMs = Number(good('time'));
   return {
     node,
     current: good('current'),
@@ -91,14 +78,18 @@ export function parseFacts(node: string, output: string): NodeFacts {
     manifests: Object.fromEntries(
       raw
         .filter((fact) => fact.code === 0 && fact.name.startsWith('manifest '))
-        .map((fact) => [fact.name.slice(9), parseManifestFiles(fact.out)]),
+        .map((fact) => [fact.name.slice(9), parseManifest(fact.out)]),
     ),
     contents: Object.fromEntries(
       raw
         .filter((fact) => fact.code === 0 && fact.name.startsWith('content '))
         .map((fact) => [fact.name.slice(8), fact.out]),
     ),
-    lease: parseLease(good('lease'), Number(good('time'))),
+    lease: parseLease(good('lease'), nowMs),
+    generation: parseGeneration(good('lease')),
+    pending: parseRecord(good('pending'), nowMs),
+    last: parseRecord(good('last'), nowMs),
+    bad: parseBad(good('bad') ?? ''),
     redis: redis?.includes('role:') ? parseRedis(redis) : undefined,
     sentinel: sentinel === undefined ? undefined : parseSentinel(sentinel),
     haproxy: haproxy?.startsWith('# ') ? parseHaproxyStat(haproxy) : undefined,
@@ -111,13 +102,6 @@ function parseLine(line: string): RawFact[] {
   const [, name, code, out] = /^\{"fact":"([^"]*)","code":(\d+),"out":"([^"]*)"\}$/.exec(line) ?? [];
   if (name === undefined || out === undefined) return [];
   return [{ name, code: Number(code), out: Buffer.from(out, 'base64').toString('utf8') }];
-}
-
-/** RUN GENERATION SINCE_MS EXPIRES_MS WHO */
-function parseLease(text: string | undefined, nowMs: number): LeaseFacts | undefined {
-  const [run = '', , since, expires, who = ''] = (text ?? '').trim().split(' ');
-  const leftMs = Number(expires ?? 0) - nowMs;
-  return leftMs > 0 ? { run, who, heldMs: nowMs - Number(since), leftMs } : undefined;
 }
 
 function lines(text: string): string[] {
@@ -153,33 +137,6 @@ function parseUnits(text: string): Record<string, UnitFacts> {
     return [(fields.get('Id') ?? '').replace(/\.service$/, ''), unit] as const;
   });
   return Object.fromEntries(blocks.filter(([name]) => name !== ''));
-}
-
-/** INFO server, persistence and replication. Pure. */
-export function parseRedis(info: string): RedisFacts {
-  const fields = parseInfo(info);
-  const replica = fields.get('role') === 'slave';
-  const replicas = [...fields].filter(([key]) => /^slave\d+$/.test(key)).map(([, value]) => parseReplica(value));
-  return {
-    role: replica ? 'replica' : 'primary',
-    loading: fields.get('loading') === '1',
-    offset: Number(fields.get(replica ? 'slave_repl_offset' : 'master_repl_offset') ?? 0),
-    follows: replica
-      ? { address: fields.get('master_host') ?? '', linkUp: fields.get('master_link_status') === 'up' }
-      : undefined,
-    replicas,
-  };
-}
-
-/** `ip=10.0.0.12,port=6379,state=online,offset=1,lag=0` */
-function parseReplica(value: string): RedisFacts['replicas'][number] {
-  const fields = new Map(value.split(',').map((field) => field.split('=', 2) as [string, string]));
-  return {
-    address: fields.get('ip') ?? '',
-    online: fields.get('state') === 'online',
-    offset: Number(fields.get('offset') ?? 0),
-    lagS: Number(fields.get('lag') ?? -1),
-  };
 }
 
 /** Four lines of JSON: MASTER, REPLICAS, SENTINELS, CKQUORUM. Undefined when Sentinel does not watch that primary. */

@@ -9,6 +9,8 @@ import type { Release } from './release-types.ts';
 export interface Member {
   readonly node: EnvironmentNode;
   readonly ssh: Ssh;
+  /** Another connection, which the caller closes. */
+  readonly again: () => Promise<Ssh>;
 }
 
 /** All nodes of an environment, by name, in its order. */
@@ -28,12 +30,20 @@ const allUnits: Readonly<Record<EnvironmentNode['roles'][number], string>> = {
   monitor: 'prometheus',
 };
 
-/** What a node has and does. With a release also what it has of it; without, only what it does (a gate's probe). One command. */
-export async function readFacts(environment: Environment, member: Member, release?: Release): Promise<NodeFacts> {
+/**
+ * What a node has and does. With a release also what it has of it, with `any` all that it could go back to; with `state` which releases
+ * there are; without, only what it does (a gate's probe). One command.
+ */
+export async function readFacts(
+  environment: Environment,
+  member: Member,
+  release?: Release,
+  digest: string = release?.digest ?? '-',
+): Promise<NodeFacts> {
   const { node, ssh } = member;
   const has = (role: EnvironmentNode['roles'][number]) => node.roles.includes(role);
   const args = [
-    release?.digest ?? '-',
+    digest,
     release === undefined ? node.roles.map((role) => allUnits[role]).join(',') : list(release.units),
     release === undefined ? '-' : list(release.packages.map((each) => each.name)),
     has('redis') ? String(environment.redis.port) : '-',
@@ -74,8 +84,9 @@ export async function readFleet(
   environment: Environment,
   fleet: Fleet,
   names: Iterable<string> = fleet.keys(),
+  digest?: 'state',
 ): Promise<Map<string, NodeFacts>> {
   const members = [...new Set(names)].flatMap((name) => fleet.get(name) ?? []);
-  const told = await Promise.allSettled(members.map((member) => readFacts(environment, member)));
+  const told = await Promise.allSettled(members.map((member) => readFacts(environment, member, undefined, digest)));
   return new Map(told.flatMap((each) => (each.status === 'fulfilled' ? [[each.value.node, each.value] as const] : [])));
 }

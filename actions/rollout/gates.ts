@@ -1,53 +1,119 @@
 import { sleep } from '../core/deadline.ts';
-import type { Environment, EnvironmentNode } from '../core/environment/schema.ts';
 import { FiredrillError, messageOf } from '../core/errors.ts';
-import type { Picture } from './settled.ts';
+import { conditions, type Picture, type Trouble, troubleText } from '../core/health.ts';
+
+export interface GateRule {
+  /** Looks in a row that show no trouble. */
+  readonly successes: number;
+  /** From the first of these to the last, at least. */
+  readonly healthyMs: number;
+  /** The row has to begin by then. */
+  readonly healthDeadlineMs: number;
+  /** The longest time in which nothing gets better. */
+  readonly progressDeadlineMs: number;
+}
 
 interface GateOptions {
-  readonly environment: Environment;
-  readonly node: EnvironmentNode;
+  readonly rule: GateRule;
+  readonly intervalMs: number;
   readonly phase: string;
+  /** For the error: the node at whose gate we stand. */
+  readonly node: string;
   /** A new picture of the fleet. */
   readonly look: () => Promise<Picture>;
-  /** Undefined when all is well. */
-  readonly trouble: (picture: Picture) => string | undefined;
-  readonly successes: number;
+  /** Undefined when all is well; otherwise whose trouble it is. */
+  readonly trouble: (picture: Picture) => NodeTrouble | undefined;
+  readonly signal: AbortSignal;
+}
+
+export interface NodeTrouble extends Trouble {
+  readonly node: string;
+}
+
+/** How far a gate is. */
+export interface GateState {
+  readonly good: number;
+  readonly goodSinceMs: number;
+  /** How often it was well and lost it again. */
+  readonly flaps: number;
+  /** The best that was seen before it was well, and when. */
+  readonly best: readonly [rank: number, done: number];
+  readonly betterAtMs: number;
+}
+
+export const gateBegins: GateState = { good: 0, goodSinceMs: 0, flaps: 0, best: [-1, 0], betterAtMs: 0 };
+
+/** One look at `atMs` (from the gate's beginning): the new state and what it means. Pure. */
+export function judge(
+  state: GateState,
+  atMs: number,
+  trouble: Trouble | undefined,
+  rule: GateRule,
+): { state: GateState; verdict: 'passed' | 'wait' | 'late' | 'stuck' } {
+  if (trouble === undefined) {
+    const goodSinceMs = state.good === 0 ? atMs : state.goodSinceMs;
+    const good = state.good + 1;
+    const passed = good >= rule.successes && atMs - goodSinceMs >= rule.healthyMs;
+    return { state: { ...state, good, goodSinceMs }, verdict: passed ? 'passed' : 'wait' };
+  }
+  // Whoever was well and lost it has nothing left to make progress to: it has to be well again in time.
+  const flapped = state.good > 0;
+  const now = [conditions.indexOf(trouble.condition), trouble.done ?? 0] as const;
+  const better = now[0] > state.best[0] || (now[0] === state.best[0] && now[1] > state.best[1]);
+  const next: GateState = {
+    good: 0,
+    goodSinceMs: 0,
+    flaps: state.flaps + (flapped ? 1 : 0),
+    best: flapped ? [conditions.length, 0] : better ? now : state.best,
+    betterAtMs: flapped || better ? atMs : state.betterAtMs,
+  };
+  if (atMs >= rule.healthDeadlineMs) return { state: next, verdict: 'late' };
+  return { state: next, verdict: atMs - next.betterAtMs >= rule.progressDeadlineMs ? 'stuck' : 'wait' };
 }
 
 /**
- * Passes when `successes` pictures in a row show no trouble; any trouble starts the count again. Gives the number of probes. Throws a
- * FiredrillError (`gate`) with the last trouble when rollout.gateTimeoutMs have passed.
+ * Looks until the rule is met. Gives the number of looks. Throws a FiredrillError: `gate` with the last trouble when a deadline has
+ * passed (`remote` when that was to be unreachable), `cancelled` on the signal.
  */
 export async function gate(options: GateOptions): Promise<number> {
-  const { gateIntervalMs, gateTimeoutMs } = options.environment.rollout;
-  const deadline = performance.now() + gateTimeoutMs;
-  let good = 0;
-  let flaps = 0;
-  for (let probes = 1; ; probes += 1) {
-    const trouble = await probe(options);
-    if (trouble === undefined) good += 1;
-    else if (good > 0) flaps += 1;
-    if (trouble !== undefined) good = 0;
-    if (good >= options.successes) return probes;
-    if (performance.now() > deadline) throw failed(options, trouble, flaps, gateTimeoutMs);
-    await sleep(gateIntervalMs);
+  const begun = performance.now();
+  let state = gateBegins;
+  for (let looks = 1; ; looks += 1) {
+    const trouble = await troubleNow(options);
+    const { state: next, verdict } = judge(state, performance.now() - begun, trouble, options.rule);
+    state = next;
+    if (verdict === 'passed') return looks;
+    if (verdict !== 'wait') throw failed(options, trouble, state, verdict);
+    if (options.signal.aborted)
+      throw new FiredrillError({ code: 'cancelled', node: options.node, phase: options.phase, what: 'cancelled' });
+    await sleep(options.intervalMs);
   }
 }
 
-async function probe(options: GateOptions): Promise<string | undefined> {
+async function troubleNow(options: GateOptions): Promise<NodeTrouble | undefined> {
   try {
     return options.trouble(await options.look());
   } catch (error) {
-    return messageOf(error);
+    return { node: options.node, condition: 'unreachable', what: messageOf(error) };
   }
 }
 
-function failed(options: GateOptions, trouble: string | undefined, flaps: number, timeoutMs: number): FiredrillError {
-  const flapped = flaps === 0 ? '' : `; it was well and lost it again ${flaps} times`;
+function failed(
+  { rule, node, phase }: GateOptions,
+  trouble: NodeTrouble | undefined,
+  state: GateState,
+  verdict: 'late' | 'stuck',
+): FiredrillError {
+  const last = trouble === undefined ? 'not often enough in a row' : troubleText(trouble);
+  const flapped = state.flaps === 0 ? '' : `; it was well and lost it again ${state.flaps} times`;
   return new FiredrillError({
-    code: 'gate',
-    node: options.node.name,
-    phase: options.phase,
-    what: `not reached in ${timeoutMs} ms: ${trouble ?? 'not often enough in a row'}${flapped}`,
+    // A node that nobody reaches says nothing of its release.
+    code: trouble?.condition === 'unreachable' ? 'remote' : 'gate',
+    node: trouble?.node ?? node,
+    phase,
+    what:
+      verdict === 'late'
+        ? `not reached in ${rule.healthDeadlineMs} ms: ${last}${flapped}`
+        : `no progress for ${rule.progressDeadlineMs} ms: ${last}${flapped}`,
   });
 }

@@ -22,10 +22,14 @@ try {
       root: '',
       who: process.env.GITHUB_RUN_ID === undefined ? 'somebody' : `run-${process.env.GITHUB_RUN_ID}`,
       signal: cancelled.signal,
+      onReport: (report) => {
+        actions.setOutput('report', JSON.stringify(report));
+        actions.setOutput('bad', JSON.stringify(report.bad));
+      },
     },
   );
   actions.setOutput('changed', String(result.changed));
-  actions.setOutput('report', JSON.stringify(result.report ?? result.status));
+  if (result.status !== undefined) actions.setOutput('report', JSON.stringify(result.status));
 } catch (error) {
   annotate(error, actionsLog);
   actions.setFailed(messageOf(error));

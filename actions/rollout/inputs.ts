@@ -1,16 +1,21 @@
 import { type FleetInputs, readFleetInputs, required, wrongInput } from '../core/inputs.ts';
+import { Secret } from '../core/secret.ts';
 
 /** As in action.yml; a test holds the two together. */
-export const inputNames = ['environment', 'linode-token', 'secret', 'binary', 'mode'] as const;
-export const outputNames = ['changed', 'report'] as const;
+export const inputNames = ['environment', 'linode-token', 'secret', 'binary', 'mode', 'force', 'alert-secret'] as const;
+export const outputNames = ['changed', 'report', 'bad'] as const;
 
-const modes = ['apply', 'plan', 'status'] as const;
+const modes = ['apply', 'plan', 'rollback', 'status'] as const;
 export type Mode = (typeof modes)[number];
 
 export interface RolloutInputs extends FleetInputs {
-  /** Path of the C service's executable; '' with mode status, which needs none. */
+  /** Path of the C service's executable; '' with the modes status and rollback, which need none. */
   readonly binary: string;
   readonly mode: Mode;
+  /** Tries a release again that failed on its node. */
+  readonly force: boolean;
+  /** What Alertmanager signs in with where alerts go; undefined when it was not given. */
+  readonly alertSecret?: Secret | undefined;
 }
 
 /** Reads and checks the inputs. Throws a FiredrillError (`config`) that says which is wrong. */
@@ -18,7 +23,11 @@ export function readInputs(get: (name: (typeof inputNames)[number]) => string): 
   const given = get('mode') || 'apply';
   const mode = modes.find((each) => each === given);
   if (mode === undefined) throw wrongInput('mode', `${given} is no mode`, `Use one of ${modes.join(', ')}`);
-  const binary = get('binary');
-  if (mode !== 'status') required(binary, 'binary', 'Give the path that the build step put out');
-  return { ...readFleetInputs(get), mode, binary };
+  const needed = mode === 'apply' || mode === 'plan';
+  const binary = needed ? required(get('binary'), 'binary', 'Give the path that the build step put out') : '';
+  const forced = get('force') || 'false';
+  if (forced !== 'true' && forced !== 'false') throw wrongInput('force', `${forced} is neither`, 'Use true or false');
+  const alert = get('alert-secret');
+  const alertSecret = alert === '' ? undefined : new Secret(alert);
+  return { ...readFleetInputs(get), mode, binary, force: forced === 'true', alertSecret };
 }

@@ -1,12 +1,12 @@
 import { sleep } from '../core/deadline.ts';
 import { FiredrillError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
-import type { Engine } from './engine.ts';
-import type { LeaseFacts, NodeFacts } from './facts.ts';
+import type { NodeFacts } from './facts.ts';
 import { type Fleet, readFacts } from './fleet.ts';
-import type { NodePlan } from './plan.ts';
+import type { LeaseFacts } from './records.ts';
 import { buildReleases, type ReleaseSources } from './release.ts';
 import { type Reporter, runOnNode } from './remote.ts';
+import type { Engine } from './state.ts';
 
 export interface LeaseWait {
   readonly sources: ReleaseSources;
@@ -23,19 +23,18 @@ interface Held {
 }
 
 /**
- * Whether nodes that are due were leased and have become free meanwhile, so that everything is to be looked at anew. A dead run's lease
+ * Whether nodes that are due, or wait for a confirmation, were leased and have become free meanwhile, so that everything is to be looked at anew. A dead run's lease
  * ends by itself. Throws a FiredrillError (`lease`) when the run that holds one shows that it lives, by renewing it, and when the
  * deadline has passed.
  */
 export async function waitForLeases(
   facts: ReadonlyMap<string, NodeFacts>,
-  plans: readonly NodePlan[],
+  due: readonly string[],
   wait: LeaseWait,
 ): Promise<boolean> {
-  const held = plans.flatMap((plan): Held[] => {
-    const lease = plan.action === 'nothing' ? undefined : facts.get(plan.node)?.lease;
-    return lease === undefined ? [] : [{ node: plan.node, lease }];
-  });
+  const held = [...facts.values()].flatMap(({ node, lease, pending }): Held[] =>
+    lease !== undefined && (due.includes(node) || pending !== undefined) ? [{ node, lease }] : [],
+  );
   const first = held[0];
   if (first === undefined) return false;
   const { lease } = first;

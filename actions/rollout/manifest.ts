@@ -1,5 +1,5 @@
 import { FiredrillError } from '../core/errors.ts';
-import type { Release } from './release-types.ts';
+import type { Release, ReleasePackage } from './release-types.ts';
 import { type ApplyWay, applyWays } from './role.ts';
 
 /**
@@ -40,14 +40,29 @@ export interface ManifestFile {
   readonly unit: string | undefined;
 }
 
-/** The files (without seeds) of a manifest that a node keeps. Throws a FiredrillError (`remote`) on another format. */
-export function parseManifestFiles(text: string): ManifestFile[] {
+/** What a node keeps of a release, without seeds. */
+export interface Manifest {
+  /** As it lies there. */
+  readonly text: string;
+  readonly packages: readonly ReleasePackage[];
+  readonly units: readonly string[];
+  readonly files: readonly ManifestFile[];
+}
+
+/** The manifest that a node keeps. Throws a FiredrillError (`remote`) on another format. */
+export function parseManifest(text: string): Manifest {
   const lines = text.split('\n').map((line) => line.split('\t'));
   if (lines[0]?.[0] !== 'format' || lines[0][1] !== '1')
     throw new FiredrillError({ code: 'remote', what: 'a release on the node has a manifest of another format' });
-  return lines.flatMap(([kind, path = '', mode = '', owner = '', group = '', sha256 = '', apply, unit = '-']) => {
-    const way = applyWays.find((each) => each === apply);
-    if (kind !== 'file' || way === undefined) return [];
-    return [{ path, mode, owner, group, sha256, apply: way, unit: unit === '-' ? undefined : unit }];
-  });
+  const of = (kind: string) => lines.filter((fields) => fields[0] === kind).map((fields) => fields.slice(1));
+  return {
+    text: `${text.trimEnd()}\n`,
+    packages: of('package').map(([name = '', version]) => ({ name, version: version === '-' ? undefined : version })),
+    units: of('unit').map(([name = '']) => name),
+    files: of('file').flatMap(([path = '', mode = '', owner = '', group = '', sha256 = '', apply, unit = '-']) => {
+      const way = applyWays.find((each) => each === apply);
+      if (way === undefined) return [];
+      return [{ path, mode, owner, group, sha256, apply: way, unit: unit === '-' ? undefined : unit }];
+    }),
+  };
 }

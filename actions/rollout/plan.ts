@@ -34,6 +34,8 @@ export interface NodePlan {
   readonly action: 'nothing' | 'install' | 'change';
   readonly release: Release;
   readonly previous: string | undefined;
+  /** Why this release must not be tried again: it failed on this node. Only force overrules it. */
+  readonly refused: string | undefined;
   readonly packages: readonly PackageChange[];
   readonly files: readonly FileChange[];
   readonly units: readonly UnitChange[];
@@ -46,12 +48,18 @@ export function planNode(release: Release, facts: NodeFacts): NodePlan {
   const units = release.units.flatMap((unit) => unitChange(unit, release, facts, packages, files));
   const same = facts.current === release.digest && packages.length + files.length + units.length === 0;
   const action = same ? 'nothing' : facts.current === undefined ? 'install' : 'change';
-  return { node: release.node, action, release, previous: facts.current, packages, files, units };
+  const refused = same ? undefined : facts.bad[release.digest];
+  return { node: release.node, action, release, previous: facts.current, refused, packages, files, units };
 }
+
+/** It looks on, and nobody waits for it. */
+const onlookers: readonly string[] = ['prometheus-node-exporter'];
 
 /** Whether a node stops serving, if only for a moment, while the plan is applied. */
 export function interrupts(plan: NodePlan): boolean {
-  return plan.action === 'change' && plan.units.some((unit) => unit.how === 'restart');
+  return (
+    plan.action === 'change' && plan.units.some((unit) => unit.how === 'restart' && !onlookers.includes(unit.unit))
+  );
 }
 
 /** 5:8.0.2-3+deb13u1 is upstream 8.0.2; 2.53.3+ds1-2 is 2.53.3. As upstream_version in node/packages.sh. */
@@ -143,7 +151,7 @@ function fileReason(
 }
 
 function manifestOf(digest: string, release: Release, facts: NodeFacts): readonly ManifestFile[] | undefined {
-  return digest === release.digest ? release.files : facts.manifests[digest];
+  return digest === release.digest ? release.files : facts.manifests[digest]?.files;
 }
 
 function sameFile(a: ManifestFile, b: ManifestFile): boolean {

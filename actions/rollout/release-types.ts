@@ -39,4 +39,6 @@ export interface Release {
   /** Without the seeds. */
   readonly files: readonly ReleaseFile[];
   readonly seeds: readonly ReleaseFile[];
+  /** Of a release that its node has kept: its manifest as it lies there. The files need not be sent then. */
+  readonly kept?: string;
 }

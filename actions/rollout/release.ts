@@ -16,7 +16,7 @@ export interface ReleaseSources {
   readonly environment: Environment;
   readonly roles: readonly RoleConfig[];
   readonly secrets: FleetSecrets;
-  /** The C service's executable. */
+  /** The C service's executable; empty where only names are asked for. */
   readonly binary: Buffer;
 }
 
@@ -32,7 +32,7 @@ export function readSources(
 ): ReleaseSources {
   let binary: Buffer;
   try {
-    binary = readFileSync(binaryPath);
+    binary = binaryPath === '' ? Buffer.alloc(0) : readFileSync(binaryPath);
   } catch (error) {
     throw new FiredrillError({
       code: 'config',
@@ -41,9 +41,30 @@ export function readSources(
       fix: 'Run the build first',
     });
   }
+  if (secrets.alerts === undefined && needsAlertSecret(environment.monitor.alerts)) {
+    throw new FiredrillError({
+      code: 'config',
+      where: 'input alert-secret',
+      what: `is missing, and monitor.alerts sends to ${environment.monitor.alerts.to}, which wants it`,
+      fix: 'Set the secret ALERT_SECRET of this GitHub environment',
+    });
+  }
   const sources = { environment, roles: loadRoles(join(root, 'configs')), secrets, binary };
   buildReleases(sources);
   return sources;
+}
+
+function needsAlertSecret(alerts: Environment['monitor']['alerts']): boolean {
+  switch (alerts.to) {
+    case 'github':
+      return true;
+    case 'webhook':
+      return alerts.url === undefined;
+    case 'mail':
+      return alerts.user !== undefined;
+    case 'none':
+      return false;
+  }
 }
 
 /** One release per node, in the environment's order. Throws a FiredrillError (`config`) that names template:line:column. */
@@ -52,7 +73,7 @@ export function buildReleases(sources: ReleaseSources, primary = initialPrimary(
 }
 
 function buildRelease(sources: ReleaseSources, node: EnvironmentNode, primary: EnvironmentNode): Release {
-  const roles = sources.roles.filter((role) => node.roles.includes(role.role));
+  const roles = sources.roles.filter((role) => belongs(role, node, sources.environment));
   const variables = templateVariables(sources.environment, node, primary, sources.secrets);
   const all = roles.flatMap((role) => role.files.map((file) => buildFile(role, file, variables, sources.binary)));
   const content = {
@@ -67,6 +88,15 @@ function buildRelease(sources: ReleaseSources, node: EnvironmentNode, primary: E
     seeds: all.filter((file) => file.apply === 'seed'),
   };
   return { ...content, digest: sha256(Buffer.from(manifestText({ ...content, seeds: [] }))) };
+}
+
+function belongs({ role, when }: RoleConfig, node: EnvironmentNode, environment: Environment): boolean {
+  if (role !== 'every' && !node.roles.includes(role)) return false;
+  if (when === undefined) return true;
+  const value = when.key
+    .split('.')
+    .reduce<unknown>((part, key) => (part as Record<string, unknown> | undefined)?.[key], environment);
+  return value === when.is;
 }
 
 function buildFile(
@@ -128,10 +158,11 @@ function uniqueByName(packages: readonly ReleasePackage[]): ReleasePackage[] {
 
 /** What is sent to a node on standard input: its release, the seeds, and the scripts that apply it. */
 export async function bundle(release: Release, scripts: ReadonlyMap<string, Buffer>): Promise<Buffer> {
-  const files = release.files.map((file): TarEntry => entry(`files${file.path}`, file.content, 0o600));
+  const sent = release.kept === undefined ? release.files : [];
+  const files = sent.map((file): TarEntry => entry(`files${file.path}`, file.content, 0o600));
   const seeds = release.seeds.map((file): TarEntry => entry(`seeds${file.path}`, file.content, 0o600));
   const code = [...scripts].map(([name, content]): TarEntry => entry(`node/${name}`, content, 0o700));
-  const manifest = entry('manifest', Buffer.from(manifestText(release)), 0o600);
+  const manifest = entry('manifest', Buffer.from(release.kept ?? manifestText(release)), 0o600);
   return gzipSync(await tar([manifest, ...files, ...seeds, ...code]), { level: 6 });
 }
 

@@ -23,7 +23,7 @@ export interface Run {
   readonly who: string;
 }
 
-interface NodeCommand {
+export interface NodeCommand {
   /** Words of apply.sh after RUN: the command and its arguments. */
   readonly words: readonly string[];
   /** Sent first and unpacked on the node; without it the bundle is there already. */
@@ -50,6 +50,8 @@ export async function runOnNode(member: Member, run: Run, command: NodeCommand, 
       if (phase === undefined) return;
       phases.push(phase);
       reporter.onPhase(member.node.name, phase);
+      // For the error and the report; as progress it says nothing.
+      if (phase.phase === 'journal') return;
       const detail = phase.ok ? phase.detail : `failed: ${phase.detail.split('\n')[0]}`;
       reporter.log.info(progressLine(member.node.name, phase.phase, phase.ms, detail.replaceAll('\n', ' ')));
     },

@@ -8,16 +8,30 @@ const mode = z.string().regex(/^0[0-7]{3}$/, "write the mode as a string, e.g. '
 const absolute = z.string().regex(/^\/[A-Za-z0-9._/-]+$/, 'write an absolute path without blanks');
 const word = z.string().regex(/^[A-Za-z0-9._-]+$/, 'use letters, digits, dots, hyphens and underscores');
 
+const relative = z
+  .string()
+  .regex(/^[A-Za-z0-9_-][A-Za-z0-9._-]*(\/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$/, 'write a path below the folder');
+
 /** How a changed file takes effect: `seed` is written once and then belongs to the service; `live` without a restart where it can. */
 export const applyWays = ['seed', 'live', 'reload', 'restart', 'none'] as const;
 export type ApplyWay = (typeof applyWays)[number];
 
-export const checkers = ['redis', 'sentinel', 'haproxy', 'sessiond', 'promtool', 'systemd'] as const;
+export const checkers = [
+  'redis',
+  'sentinel',
+  'haproxy',
+  'sessiond',
+  'promtool',
+  'rules',
+  'amtool',
+  'blackbox',
+  'systemd',
+] as const;
 export type Checker = (typeof checkers)[number];
 
 const file = z.strictObject({
-  /** A LiquidJS template in the same folder, or the name of a binary that the rollout was given. */
-  template: word.optional(),
+  /** A LiquidJS template in the same folder or below, or the name of a binary that the rollout was given. */
+  template: relative.optional(),
   binary: z.literal('sessiond').optional(),
   path: absolute,
   owner: word.default('root'),
@@ -29,7 +43,10 @@ const file = z.strictObject({
 });
 
 const roleSchema = z.strictObject({
-  role: z.enum(roles),
+  /** `every`: on each node, whatever its roles. */
+  role: z.enum([...roles, 'every']),
+  /** Only in environments where this key has this value. */
+  when: z.strictObject({ key: z.string(), is: z.string() }).optional(),
   /** Package to the key of environment.packages with its upstream version, or to `any`. */
   packages: z.record(word, word).default({}),
   groups: z.array(word).default([]),

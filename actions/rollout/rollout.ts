@@ -1,154 +1,117 @@
 import { randomBytes } from 'node:crypto';
-import type { Environment, EnvironmentNode } from '../core/environment/schema.ts';
+import type { Environment } from '../core/environment/schema.ts';
 import { messageOf } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { describePlans } from './describe.ts';
 import { readyServer } from './drain.ts';
-import { applyPlans, type Engine } from './engine.ts';
+import { applyPlans, type Progress } from './engine.ts';
 import type { NodeFacts } from './facts.ts';
-import { type Fleet, readFacts } from './fleet.ts';
-import type { Handover } from './handover.ts';
-import { keepingLeases, waitForLeases } from './leases.ts';
-import { type NodePlan, planNode } from './plan.ts';
+import type { Fleet } from './fleet.ts';
+import { keepingLeases } from './leases.ts';
+import type { NodePlan } from './plan.ts';
 import { handOverFrom } from './planned-handover.ts';
-import { findPrimary } from './primary.ts';
+import { planFleet, planWhenFree, refuseBad } from './planning.ts';
 import { redactor } from './redact.ts';
-import { buildReleases, type ReleaseSources } from './release.ts';
-import { type Phase, type Reporter, type Run, runOnNode } from './remote.ts';
-import { nodeReport, type RolloutReport, summaryMarkdown } from './report.ts';
+import type { ReleaseSources } from './release.ts';
+import { type Reporter, type Run, runOnNode } from './remote.ts';
+import { nodeReport, type RolloutReport, type TimedPhase } from './report.ts';
 import { stageAll } from './stage.ts';
+import type { Engine } from './state.ts';
 import { orderSteps } from './steps.ts';
+import { summaryMarkdown } from './summary.ts';
+import { fleetSecrets } from './variables.ts';
+
+export interface RollOutOptions {
+  readonly mode: 'plan' | 'apply' | 'rollback';
+  /** Tries a release again that failed on its node. */
+  readonly force: boolean;
+}
 
 interface RollOutDeps {
   readonly log: Log;
   readonly summary: (markdown: string) => Promise<void>;
   readonly who: string;
   readonly signal: AbortSignal;
+  /** Called with the report as soon as there is one, also before it throws. */
+  readonly onReport?: (report: RolloutReport) => void;
 }
 
-interface Planned {
-  readonly facts: ReadonlyMap<string, NodeFacts>;
-  readonly plans: readonly NodePlan[];
-  readonly primary: EnvironmentNode;
-}
-
-/** The lease of a run that died is over by then, by a node's clock and after the facts were read. */
-const leaseMarginMs = 10_000;
-
-/** Plans, and unless `planOnly` applies. Gives the report; the same goes to the summary when it throws. */
+/** Plans, and unless the mode is `plan` applies. Gives the report; the same goes to the summary and to `onReport` when it throws. */
 export async function rollOut(
   sources: ReleaseSources,
   fleet: Fleet,
-  planOnly: boolean,
+  { mode, force }: RollOutOptions,
   deps: RollOutDeps,
 ): Promise<RolloutReport> {
   const { environment } = sources;
-  const { facts, plans, primary } = await planWhenFree(sources, fleet, planOnly, deps);
+  const { facts, plans, primary } =
+    mode === 'plan' ? await planFleet(sources, fleet) : await planWhenFree(mode, sources, fleet, deps);
   const started = Date.now();
   const run: Run = {
     id: randomBytes(6).toString('hex'),
-    generation: started,
+    // A clock that is behind another runner's must not make this run an old one.
+    generation: Math.max(started, ...[...facts.values()].map((each) => each.generation + 1)),
     leaseMs: environment.rollout.leaseMs,
     who: deps.who,
   };
-  const redact = redactor([sources.secrets.redis, sources.secrets.sentinel]);
-  const phases = new Map<string, Phase[]>(environment.nodes.map((node) => [node.name, []]));
-  const reporter: Reporter = { log: deps.log, redact, onPhase: (node, phase) => phases.get(node)?.push(phase) };
-
+  const redact = redactor(fleetSecrets(sources.secrets));
+  const phases = new Map<string, TimedPhase[]>(environment.nodes.map((node) => [node.name, []]));
+  const reporter: Reporter = {
+    log: deps.log,
+    redact,
+    onPhase: (node, phase) => phases.get(node)?.push({ ...phase, endMs: Date.now() - started }),
+  };
+  const progress: Progress = { handovers: [], bad: [], primary };
   const due = plans.filter((plan) => plan.action !== 'nothing');
-  const steps = orderSteps(environment, plans, facts, primary.name);
-  const finish = async (end: {
-    primary: string;
-    handovers: readonly Handover[];
-    error?: unknown;
-  }): Promise<RolloutReport> => {
+
+  const finish = async (error?: unknown): Promise<RolloutReport> => {
     const report: RolloutReport = {
       version: 1,
       environment: environment.name,
-      mode: planOnly ? 'plan' : 'apply',
+      mode,
       run: run.id,
       generation: run.generation,
       startedAt: new Date(started).toISOString(),
       ms: Date.now() - started,
-      ok: end.error === undefined,
+      ok: error === undefined,
       changed: due.length > 0,
-      primary: end.primary,
-      handovers: end.handovers,
+      primary: progress.primary.name,
+      handovers: progress.handovers,
       nodes: plans.map((plan) => nodeReport(plan, facts.get(plan.node)?.packages ?? {}, phases.get(plan.node) ?? [])),
-      error: end.error === undefined ? undefined : redact(messageOf(end.error)),
+      bad: progress.bad.map((each) => ({ ...each, why: redact(each.why) })),
+      error: error === undefined ? undefined : redact(messageOf(error)),
     };
+    deps.onReport?.(report);
     // The rollout is what it is without a summary, and its own error matters more.
     await deps
       .summary(summaryMarkdown(report))
-      .catch((error) => deps.log.warning(`the job summary can't be written: ${messageOf(error)}`));
+      .catch((failure) => deps.log.warning(`the job summary can't be written: ${messageOf(failure)}`));
     return report;
   };
 
-  if (planOnly || due.length === 0) {
+  if (mode === 'plan' || due.length === 0) {
+    const steps = orderSteps(environment, plans, facts, primary.name);
     for (const line of describePlans(plans, steps, redact)) deps.log.info(line);
-    if (!planOnly) await settleDrained(environment, fleet, facts);
-    return await finish({ primary: primary.name, handovers: [] });
+    if (mode !== 'plan') await settleDrained(environment, fleet, facts);
+    return await finish();
   }
-  const engine: Engine = {
-    environment,
-    fleet,
-    run,
-    reporter,
-    plans,
-    facts,
-    primary,
-    handOver: (from, now) => handOverFrom(from, environment, fleet, now, sources.secrets),
-    signal: deps.signal,
-  };
+  const handOver: Engine['handOver'] = (from, now) => handOverFrom(from, environment, fleet, now, sources.secrets);
+  const engine: Engine = { environment, fleet, run, reporter, plans, facts, primary, handOver, signal: deps.signal };
+  const names = due.map((plan) => plan.node);
   try {
-    const result = await keepingLeases(
-      engine,
-      due.map((plan) => plan.node),
-      async () => {
-        await stageAll(due, { environment, fleet, run, reporter });
-        await settleDrained(environment, fleet, facts);
-        return await applyPlans(engine);
-      },
-    );
-    return await finish({ primary: result.primary.name, handovers: result.handovers });
+    if (!force) refuseBad(due);
+    await keepingLeases(engine, names, async () => {
+      await stageAll(due, { environment, fleet, run, reporter });
+      await settleDrained(environment, fleet, facts);
+      await applyPlans(engine, progress);
+    });
   } catch (error) {
-    await finish({ primary: primary.name, handovers: [], error });
+    await finish(error);
     throw error;
   } finally {
     await giveBack(engine, due);
   }
-}
-
-/** The plan once no other run holds a node that is due; with `planOnly` at once. */
-async function planWhenFree(
-  sources: ReleaseSources,
-  fleet: Fleet,
-  planOnly: boolean,
-  { log, signal }: RollOutDeps,
-): Promise<Planned> {
-  const deadline = performance.now() + sources.environment.rollout.leaseMs + leaseMarginMs;
-  let planned = await planFleet(sources, fleet);
-  while (!planOnly && (await waitForLeases(planned.facts, planned.plans, { sources, fleet, log, signal, deadline })))
-    planned = await planFleet(sources, fleet);
-  return planned;
-}
-
-/** What is, what should be, and the difference. The seeds of new nodes name the primary that there is now. */
-async function planFleet(sources: ReleaseSources, fleet: Fleet): Promise<Planned> {
-  const wanted = buildReleases(sources);
-  const told = await Promise.all(
-    wanted.map(async (release) => {
-      const member = fleet.get(release.node);
-      return member === undefined ? [] : [await readFacts(sources.environment, member, release)];
-    }),
-  );
-  const facts = new Map(told.flat().map((each) => [each.node, each]));
-  const primary = findPrimary(sources.environment, facts);
-  const plans = buildReleases(sources, primary).flatMap((release) => {
-    const each = facts.get(release.node);
-    return each === undefined ? [] : [planNode(release, each)];
-  });
-  return { facts, plans, primary };
+  return await finish();
 }
 
 /** A run that died between drain and ready left a server without traffic. */

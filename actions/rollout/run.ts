@@ -14,6 +14,7 @@ import { readSources } from './release.ts';
 import type { RolloutReport } from './report.ts';
 import { rollOut } from './rollout.ts';
 import { fleetStatus, type NodeStatus, statusTable } from './status.ts';
+import { fleetSecrets } from './variables.ts';
 
 interface RolloutDeps {
   readonly linode: (options: LinodeApiOptions) => LinodeApi;
@@ -28,6 +29,8 @@ interface RolloutDeps {
   readonly who: string;
   /** Aborts when the run is to end: no new node is begun then. */
   readonly signal: AbortSignal;
+  /** Called with the report as soon as there is one, also before it throws. */
+  readonly onReport?: (report: RolloutReport) => void;
   /** Instead of Linode's list of machines. */
   readonly inventory?: (environment: Environment, fleetSecret: Secret) => Promise<Inventory>;
 }
@@ -35,7 +38,7 @@ interface RolloutDeps {
 interface RolloutResult {
   /** Whether something was changed, or with mode plan would be. */
   readonly changed: boolean;
-  /** With modes apply and plan. */
+  /** With every mode but status. */
   readonly report: RolloutReport | undefined;
   /** With mode status. */
   readonly status: readonly NodeStatus[] | undefined;
@@ -48,16 +51,19 @@ export async function run(inputs: RolloutInputs, deps: RolloutDeps): Promise<Rol
   const secrets = {
     redis: derivePassword(fleetSecret, environment.name, 'redis'),
     sentinel: derivePassword(fleetSecret, environment.name, 'sentinel'),
+    alerts: inputs.alertSecret,
   };
-  for (const secret of [fleetSecret, linodeToken, secrets.redis, secrets.sentinel]) deps.mask(secret.reveal());
+  const hidden = [fleetSecret, linodeToken, ...fleetSecrets(secrets)];
+  for (const secret of hidden) deps.mask(secret.reveal());
   const deployKey = deriveDeployKey(fleetSecret, environment.name).privateKey;
   for (const line of keyLines(deployKey)) deps.mask(line);
   // Rendered before anything is asked of any machine: a broken template ends here.
-  const sources = inputs.mode === 'status' ? undefined : readSources(environment, secrets, inputs.binary, deps.root);
+  const { mode, force } = inputs;
+  const sources = mode === 'status' ? undefined : readSources(environment, secrets, inputs.binary, deps.root);
   const reach = await reachFleet(environment, inputs, deployKey, deps);
   try {
-    if (sources === undefined) return await tellStatus(environment, reach, deps);
-    const report = await rollOut(sources, mustReachAll(reach), inputs.mode === 'plan', deps);
+    if (mode === 'status' || sources === undefined) return await tellStatus(environment, reach, deps);
+    const report = await rollOut(sources, mustReachAll(reach), { mode, force }, deps);
     return { changed: report.changed, report, status: undefined };
   } finally {
     closeFleet(reach.fleet);
@@ -92,7 +98,7 @@ async function reachFleet(
 }
 
 async function tellStatus(environment: Environment, reach: Reach, deps: RolloutDeps): Promise<RolloutResult> {
-  const status = fleetStatus(environment, await readFleet(environment, reach.fleet));
+  const status = fleetStatus(environment, await readFleet(environment, reach.fleet, reach.fleet.keys(), 'state'));
   for (const line of statusTable(status).split('\n')) deps.log.info(line);
   for (const failure of reach.failures) deps.log.warning(failure.message);
   return { changed: false, report: undefined, status };

@@ -6,6 +6,8 @@ export interface NodeStatus {
   readonly roles: readonly string[];
   readonly address: string;
   readonly reachable: boolean;
+  /** Which release stands there, who works on it, and what waits for a confirmation. */
+  readonly release: string | undefined;
   /** Unit to systemd's words, e.g. `active (running)`. */
   readonly units: Readonly<Record<string, string>>;
   /** `primary`, or `replica of NODE`. */
@@ -33,6 +35,7 @@ export function fleetStatus(environment: Environment, facts: ReadonlyMap<string,
       roles: node.roles,
       address: node.address,
       reachable: own !== undefined,
+      release: own === undefined ? undefined : releaseView(own),
       units: Object.fromEntries(
         Object.entries(own?.units ?? {}).map(([name, unit]) => [name, `${unit.active} (${unit.sub})`]),
       ),
@@ -50,6 +53,15 @@ export function fleetStatus(environment: Environment, facts: ReadonlyMap<string,
       haproxy: haproxyView(node.name, node.roles.includes('lb'), own, facts),
     };
   });
+}
+
+function releaseView({ current, pending, lease, bad }: NodeFacts): string {
+  const short = current?.slice(0, 12) ?? 'none';
+  const waits =
+    pending === undefined ? '' : `, unconfirmed for ${Math.ceil(Math.max(0, pending.leftMs) / 1000)} s more`;
+  const held = lease === undefined ? '' : `, held by run ${lease.run} (${lease.who})`;
+  const refused = Object.keys(bad).length;
+  return `release ${short}${waits}${held}${refused === 0 ? '' : `, ${refused} refused`}`;
 }
 
 function haproxyView(
@@ -84,12 +96,13 @@ export function statusTable(nodes: readonly NodeStatus[]): string {
           .map(([name, state]) => `${name} ${state}`)
           .join(', ')
       : 'unreachable',
+    node.release ?? '',
     [node.redis, node.lagBytes === undefined ? undefined : `lag ${node.lagBytes} B`, node.sentinel, node.haproxy]
       .filter((part) => part !== undefined)
       .join(', '),
   ]);
-  const all = [['NODE', 'ROLES', 'ADDRESS', 'UNITS', 'STATE'], ...rows];
-  const widths = [0, 1, 2, 3].map((column) => Math.max(...all.map((row) => row[column]?.length ?? 0)));
+  const all = [['NODE', 'ROLES', 'ADDRESS', 'UNITS', 'RELEASE', 'STATE'], ...rows];
+  const widths = [0, 1, 2, 3, 4].map((column) => Math.max(...all.map((row) => row[column]?.length ?? 0)));
   return all
     .map((row) =>
       row

@@ -5,7 +5,24 @@ import type { Secret } from '../core/secret.ts';
 export interface FleetSecrets {
   readonly redis: Secret;
   readonly sentinel: Secret;
+  /** What Alertmanager signs in with where alerts go; undefined when that needs nothing. */
+  readonly alerts?: Secret | undefined;
 }
+
+/** All of them, for whoever hides them. */
+export function fleetSecrets({ redis, sentinel, alerts }: FleetSecrets): Secret[] {
+  return [redis, sentinel, ...(alerts === undefined ? [] : [alerts])];
+}
+
+/** Prometheus' own templates, for ours, which are written the same way: what an alert's text may say of the series that fired. */
+const fired = {
+  ...Object.fromEntries(
+    ['node', 'job', 'mountpoint', 'device', 'server'].map((name) => [name, `{{ $labels.${name} }}`]),
+  ),
+  value: '{{ $value | humanize }}',
+  percent: '{{ $value | humanizePercentage }}',
+  duration: '{{ $value | humanizeDuration }}',
+};
 
 /** What every template of a node may use. `primary` is the Redis node that is primary now; only seeds may depend on it. */
 export function templateVariables(
@@ -22,7 +39,13 @@ export function templateVariables(
     node: named(node),
     primary: named(primary),
     nodes: Object.fromEntries(byRole),
-    secret: { redis: secrets.redis.reveal(), sentinel: secrets.sentinel.reveal() },
+    secret: {
+      redis: secrets.redis.reveal(),
+      sentinel: secrets.sentinel.reveal(),
+      alerts: secrets.alerts?.reveal() ?? '',
+    },
+    all: environment.nodes.map(named),
+    fired,
     redis,
     sentinel,
     app,

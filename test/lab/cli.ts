@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { FiredrillError, messageOf } from '../../actions/core/errors.ts';
 import { down, runAll } from './commands/all.ts';
-import { drillKept, planKept, rolloutKept, sshKept, statusKept } from './commands/kept.ts';
+import { drillKept, planKept, rollbackKept, rolloutKept, sshKept, statusKept } from './commands/kept.ts';
 import { clone } from './paths.ts';
 import type { PipelineOptions } from './pipeline.ts';
 
@@ -13,7 +13,8 @@ npm run lab -- --verbose         also prints what the steps print (always in out
 With a kept fleet:
 npm run lab -- status            every node: roles, units, who is primary, lag, what HAProxy thinks
 npm run lab -- plan              what a rollout of this work tree would change
-npm run lab -- rollout           rolls this work tree out
+npm run lab -- rollout           rolls this work tree out; --force tries again what failed before
+npm run lab -- rollback          back to before the last rollout
 npm run lab -- drill [NAME...]   drill.yml with these scenarios; 'all' for every one
 npm run lab -- ssh NODE [CMD]    a shell on a node, or a command
 npm run lab -- down              removes everything
@@ -26,6 +27,7 @@ try {
     options: {
       keep: { type: 'boolean', default: false },
       verbose: { type: 'boolean', default: false },
+      force: { type: 'boolean', default: false },
       from: { type: 'string', default: clone },
       help: { type: 'boolean', default: false },
     },
@@ -39,7 +41,7 @@ try {
 
 async function dispatch(
   words: readonly string[],
-  options: PipelineOptions & { readonly keep: boolean },
+  options: PipelineOptions & { readonly keep: boolean; readonly force: boolean },
 ): Promise<number> {
   const [command = 'all', ...rest] = words;
   switch (command) {
@@ -51,6 +53,8 @@ async function dispatch(
       return await drillKept(rest, options);
     case 'rollout':
       return await rolloutKept(options);
+    case 'rollback':
+      return await rollbackKept(options);
     case 'plan':
       return await planKept(options);
     case 'status':

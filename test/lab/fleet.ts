@@ -14,8 +14,8 @@ import { binaryPath } from './pipeline.ts';
 import { labSecrets } from './secrets.ts';
 
 /** Runs the rollout action's code from the work tree, as an operator would by hand. Gives the exit code. */
-export async function asked(mode: Mode, from: string): Promise<number> {
-  if (mode !== 'status' && !existsSync(binaryPath)) {
+export async function asked(mode: Mode, from: string, force = false): Promise<number> {
+  if ((mode === 'apply' || mode === 'plan') && !existsSync(binaryPath)) {
     throw new FiredrillError({
       code: 'config',
       what: 'this lab has built no binary yet',
@@ -29,6 +29,7 @@ export async function asked(mode: Mode, from: string): Promise<number> {
   const inputs = {
     environment: environmentName,
     mode,
+    force,
     binary: binaryPath,
     fleetSecret: new Secret(FIREDRILL_SECRET),
     linodeToken: new Secret(LINODE_TOKEN),
@@ -43,9 +44,10 @@ export async function asked(mode: Mode, from: string): Promise<number> {
     who: `lab-${process.pid}`,
     signal: cancelled.signal,
   });
-  if (mode === 'apply') {
+  if (mode === 'apply' || mode === 'rollback') {
+    const done = mode === 'apply' ? 'rolled out' : 'taken back';
     console.log(
-      `${result.changed ? 'rolled out' : 'nothing to change'} in ${((performance.now() - started) / 1000).toFixed(2)} s`,
+      `${result.changed ? done : 'nothing to change'} in ${((performance.now() - started) / 1000).toFixed(2)} s`,
     );
   }
   return 0;

@@ -1,71 +1,70 @@
 import { describe, expect, it } from 'vitest';
-import { plainLog } from '../../actions/core/log.ts';
-import type { ExecOptions, ExecResult } from '../../actions/core/ssh.ts';
-import { applyPlans, type Engine } from '../../actions/rollout/engine.ts';
+import type { ExecResult } from '../../actions/core/ssh.ts';
+import { applyPlans, type Progress } from '../../actions/rollout/engine.ts';
 import type { NodeFacts } from '../../actions/rollout/facts.ts';
 import { waitForLeases } from '../../actions/rollout/leases.ts';
-import { planNode } from '../../actions/rollout/plan.ts';
 import { buildReleases } from '../../actions/rollout/release.ts';
-import type { Phase } from '../../actions/rollout/remote.ts';
 import { blank, deployed, deployedBefore, releaseOf, sources } from './rollout-fixture.ts';
+import { type Answer, environment, failing, phaseLine, type World, well, world } from './rollout-world.ts';
 
 const from = sources();
-const environment = {
-  ...from.environment,
-  rollout: { ...from.environment.rollout, gateIntervalMs: 1, gateTimeoutMs: 20 },
-};
-const primary = environment.nodes[0] as Engine['primary'];
-
-/** What a node answers to a command of apply.sh (its words), to HAProxy's socket, or to facts.sh. */
-type Answer = (node: string, command: string, stdin: string) => Promise<Partial<ExecResult>> | Partial<ExecResult>;
-
-function engine(
-  answer: Answer,
-  facts: ReadonlyMap<string, NodeFacts>,
-  names: readonly string[],
-): Engine & { log: string[] } {
-  const log: string[] = [];
-  const phases: Phase[] = [];
-  const ssh = (node: string) => ({
-    node,
-    exec: async (command: string, options: ExecOptions): Promise<ExecResult> => {
-      const result = { code: 0, stdout: '', stderr: '', ...(await answer(node, command, String(options.stdin ?? ''))) };
-      for (const line of result.stdout.split('\n')) options.onLine?.(line);
-      return result;
-    },
-    forward: () => Promise.reject(new Error('no tunnels here')),
-    close: () => {},
-  });
-  const plans = buildReleases(from)
-    .filter((release) => names.includes(release.node))
-    .map((release) => planNode(release, facts.get(release.node) ?? blank(release.node)));
-  return {
-    environment,
-    fleet: new Map(environment.nodes.map((node) => [node.name, { node, ssh: ssh(node.name) }])),
-    run: { id: 'run', generation: 1, leaseMs: 1000, who: 'test' },
-    reporter: {
-      log: plainLog((line) => log.push(line)),
-      redact: (text) => text,
-      onPhase: (_, each) => phases.push(each),
-    },
-    plans,
-    facts,
-    primary,
-    handOver: () => Promise.reject(new Error('no handover here')),
-    signal: new AbortController().signal,
-    log,
-  };
-}
-
-const failing = (detail: string) => ({
-  code: 1,
-  stdout: JSON.stringify({ phase: 'switch', ok: false, ms: 1, detail }),
-});
-const failure = (work: Promise<unknown>): Promise<string> =>
-  work.then(
+const apply = async (it: World): Promise<Progress & { told: string }> => {
+  const progress: Progress = { handovers: [], bad: [], primary: it.primary };
+  const told = await applyPlans(it, progress).then(
     () => 'nothing failed',
     (error: Error) => error.message,
   );
+  return Object.assign(progress, { told });
+};
+
+/** A fleet that serves, with another binary and another Prometheus port than the work tree's on `changed`. */
+function serving(...changed: string[]): Map<string, NodeFacts> {
+  const { monitor, sentinel } = from.environment;
+  const old = {
+    ...from,
+    binary: Buffer.from('old'),
+    environment: {
+      ...from.environment,
+      monitor: { ...monitor, port: 1 },
+      sentinel: { ...sentinel, port: 2 },
+    },
+  };
+  const facts = new Map(
+    buildReleases(from).map((release) => [
+      release.node,
+      changed.includes(release.node) ? deployedBefore(releaseOf(release.node, old)) : deployed(release),
+    ]),
+  );
+  const up = { backend: 'app', server: 'app-1', check: 'L7OK', sessions: 0, queue: 0, status: 'UP' };
+  facts.set('lb-1', { ...(facts.get('lb-1') ?? blank('lb-1')), haproxy: [up] });
+  return facts;
+}
+
+/** Without nonces and digests. */
+const shortly = (asked: readonly string[]) => asked.map((each) => each.split(' ').slice(0, 3).join(' '));
+
+describe('a rollout that goes well', () => {
+  it('changes one node after the other, each confirmed over a connection of its own before the next', async () => {
+    const it = world(() => ({}), serving('monitor-1', 'app-1', 'app-2'), ['monitor-1', 'app-1', 'app-2']);
+    expect((await apply(it)).told).toBe('nothing failed');
+    expect(shortly(it.asked)).toEqual(
+      ['monitor-1', 'app-1', 'app-2'].flatMap((node) => [
+        expect.stringMatching(`^${node} switch `),
+        `${node} new confirm`,
+      ]),
+    );
+  });
+
+  it('confirms with the nonce that the node was given, another one for each', async () => {
+    const it = world(() => ({}), serving('app-1', 'app-2'), ['app-1', 'app-2']);
+    await apply(it);
+    const given = it.asked.filter((each) => each.includes(' switch ')).map((each) => each.split(' ')[6]);
+    const confirmed = it.asked.filter((each) => each.includes(' confirm ')).map((each) => each.split(' ')[3]);
+    expect(confirmed).toEqual(given);
+    expect(new Set(given).size).toBe(2);
+    expect(given[0]).toMatch(/^[0-9a-f]{32}$/);
+  });
+});
 
 describe('nodes that are changed together', () => {
   it('are all waited for, and all failures told', async () => {
@@ -73,59 +72,126 @@ describe('nodes that are changed together', () => {
     const ended: string[] = [];
     const answer: Answer = async (node, command) => {
       if (!command.includes('apply.sh')) return { stdout: 'x' };
+      if (!command.includes(' switch ')) return {};
       if (node === 'sentinel-2') await new Promise((resolve) => setTimeout(resolve, 60));
       ended.push(node);
       return node === 'sentinel-3' ? {} : failing(`${node} is broken`);
     };
-    const told = await failure(applyPlans(engine(answer, facts, ['sentinel-1', 'sentinel-2', 'sentinel-3'])));
+    const { told } = await apply(world(answer, facts, ['sentinel-1', 'sentinel-2', 'sentinel-3']));
     expect(ended).toEqual(['sentinel-1', 'sentinel-3', 'sentinel-2']);
     expect(told).toContain('sentinel-1 is broken');
     expect(told).toContain('sentinel-2 is broken');
     // The one that took its release is looked at like any other.
-    expect(told).toContain('sentinel-3, gate: not reached in 20 ms');
+    expect(told).toContain('sentinel-3, gate: not reached in 40 ms: unreachable');
   });
 });
 
 describe('a node that did not pass', () => {
-  const old = { ...releaseOf('monitor-1'), digest: 'd'.repeat(64) };
-  const facts = new Map([['monitor-1', deployedBefore(old)]]);
-  const answering = (reverting: Partial<ExecResult>): Answer => {
-    return (_, command) => (command.includes(old.digest) ? reverting : {});
+  const nodes = ['monitor-1', 'app-1', 'app-2'];
+  const sick: Answer = (node, command, stdin) => {
+    if (command.includes(' revert ')) return { stdout: `${phaseLine('journal', true, 'journal of sessiond: boom')}\n` };
+    if (command.includes('apply.sh') || node !== 'app-2') return {};
+    return { stdout: well('sick', stdin) };
   };
 
-  it('is told to have kept its release when it could not be taken back', async () => {
-    const digest = releaseOf('monitor-1').digest.slice(0, 12);
-    const told = await failure(applyPlans(engine(answering(failing('disk full')), facts, ['monitor-1'])));
-    expect(told).toContain('monitor-1, gate: not reached');
-    expect(told).toContain(`monitor-1 could not be taken back to release dddddddddddd and has kept ${digest}`);
-    expect(told).toContain('disk full');
+  it('goes back, then the others of this run, the last one first; only its release is bad', async () => {
+    const it = world(sick, serving(...nodes), nodes);
+    const { told, bad } = await apply(it);
+    const reverts = it.asked.filter((each) => each.includes(' revert '));
+    expect(reverts.map((each) => each.split(' ')[0])).toEqual(['app-2', 'app-1', 'monitor-1']);
+    expect(reverts[0]).toContain('/healthz answers');
+    expect(reverts.slice(1).every((each) => each.endsWith(' test -'))).toBe(true);
+    expect(bad.map((each) => each.node)).toEqual(['app-2']);
+    expect(told).toMatch(/^app-2, gate: not reached in 40 ms: unhealthy: \/healthz answers 503/);
+    expect(told).toContain('journal of sessiond: boom');
+    expect(told).toContain('what was changed on app-2:\n  change /usr/local/bin/sessiond');
+    expect(told).toContain('app-1, monitor-1: taken back to the release before this run');
   });
 
-  it('is back at its old release without another word', async () => {
-    const it = engine(answering({}), facts, ['monitor-1']);
-    expect(await failure(applyPlans(it))).not.toContain('kept');
-    expect(it.log).toContain('warning: monitor-1 is back at release dddddddddddd');
+  it('is told to go back by itself when it can be reached no more; the others go back all the same', async () => {
+    const lost: Answer = (node, command) => {
+      if (node === 'app-1' && command.includes('apply.sh')) throw new Error('the ssh connection closed');
+      return {};
+    };
+    const it = world(lost, serving(...nodes), nodes);
+    const { told, bad } = await apply(it);
+    expect(told).toMatch(
+      /app-1 could not be told to go back: the ssh connection closed\. It does so by itself within \d+ s/,
+    );
+    expect(told).toContain('monitor-1: taken back');
+    expect(bad).toEqual([]);
+  });
+
+  it('and cannot be followed by all others names those that were left', async () => {
+    const stuck: Answer = (node, command, stdin) =>
+      node === 'monitor-1' && command.includes(' revert ')
+        ? failing('disk full', 'revert')
+        : sick(node, command, stdin);
+    const { told } = await apply(world(stuck, serving(...nodes), nodes));
+    expect(told).toContain('app-1: taken back');
+    expect(told).toMatch(/monitor-1 could not be taken back and may have the new release: .*disk full/);
+  });
+
+  it('without an earlier release is no reason to refuse the same again', async () => {
+    const facts = serving();
+    facts.set('monitor-1', blank('monitor-1'));
+    const broken: Answer = (_, command) => (command.includes(' switch ') ? failing('boom') : {});
+    expect((await apply(world(broken, facts, ['monitor-1']))).bad).toEqual([]);
+  });
+});
+
+describe('a rollout that is not the release’s fault', () => {
+  const nodes = ['monitor-1', 'app-1', 'app-2'];
+
+  it.each([
+    [
+      'another run took the node',
+      'app-1',
+      phaseLine('lease', false, 'a newer run (2, by x) was here already; this one is 1'),
+    ],
+    ['the node changed after the plan', 'app-1', phaseLine('switch', false, 'this node has release b')],
+  ])('stops where %s, and leaves what passed', async (_, node, said) => {
+    const answer: Answer = (each, command) =>
+      each === node && command.includes(' switch ') ? { code: 1, stdout: said } : {};
+    const it = world(answer, serving(...nodes), nodes);
+    const { told, bad } = await apply(it);
+    expect(told).toContain(JSON.parse(said).detail);
+    expect(it.asked.filter((each) => each.includes(' revert '))).toEqual([]);
+    expect(bad).toEqual([]);
+  });
+
+  it('cancelled in a gate takes that node back and leaves what passed', async () => {
+    const cancel = new AbortController();
+    const answer: Answer = (node, command, stdin) => {
+      if (node !== 'app-1' || command.includes('apply.sh')) return {};
+      cancel.abort();
+      return { stdout: well('sick', stdin) };
+    };
+    const it = { ...world(answer, serving(...nodes), nodes), signal: cancel.signal };
+    expect((await apply(it)).told).toBe('app-1, gate: cancelled');
+    expect(shortly(it.asked).slice(2)).toEqual([expect.stringMatching('^app-1 switch'), 'app-1 new revert']);
+    expect(it.asked.at(-1)).toMatch(/ test -$/);
+  });
+
+  it('cancelled between two nodes begins no other', async () => {
+    const cancel = new AbortController();
+    const answer: Answer = (_, command) => {
+      if (command.includes(' confirm ')) cancel.abort();
+      return {};
+    };
+    const it = { ...world(answer, serving(...nodes), nodes), signal: cancel.signal };
+    expect((await apply(it)).told).toContain('cancelled between two nodes');
+    expect(shortly(it.asked)).toEqual([expect.stringMatching('^monitor-1 switch'), 'monitor-1 new confirm']);
   });
 });
 
 describe('an app whose switch fails', () => {
   it('is told even when HAProxy does not take it back either', async () => {
-    const old = releaseOf('app-1', { ...from, binary: Buffer.from('old') });
-    const up = { backend: 'app', check: 'L7OK', sessions: 0, queue: 0, status: 'UP' };
-    const facts = new Map([
-      ['app-1', deployedBefore(old)],
-      ['lb-1', { ...deployed(releaseOf('lb-1')), haproxy: [{ ...up, server: 'app-1' }] }],
-    ]);
-    const stat = '# pxname,svname,scur,qcur,status,check_status\napp,app-1,0,0,UP,L7OK\napp,app-2,0,0,UP,L7OK\n';
-    const answer: Answer = (node, command, stdin) => {
-      if (command.includes('apply.sh')) return failing('the disk is full');
-      if (stdin.includes('ready')) return { code: 1, stderr: 'no socket' };
-      if (command.includes('socat')) return { stdout: stdin.startsWith('show') ? stat : '\n' };
-      const fact = (name: string, out: string) =>
-        `{"fact":"${name}","code":0,"out":"${Buffer.from(out).toString('base64')}"}`;
-      return { stdout: [...(node === 'lb-1' ? [fact('haproxy', stat)] : []), fact('end', '')].join('\n') };
+    const answer = (node: string, command: string, stdin: string): Partial<ExecResult> => {
+      if (command.includes(' switch ')) return failing('the disk is full');
+      return node === 'lb-1' && stdin.includes('ready') ? { code: 1, stderr: 'no socket' } : {};
     };
-    const told = await failure(applyPlans(engine(answer, facts, ['app-1'])));
+    const { told } = await apply(world(answer, serving('app-1'), ['app-1']));
     expect(told).toMatch(/^app-1, switch: the disk is full\n/);
     expect(told).toContain('HAProxy refuses "set server app/app-1 state ready": no socket');
   });
@@ -135,11 +201,11 @@ describe('a lease that another run holds', () => {
   it('is not waited for past the deadline', async () => {
     const lease = { run: 'other', who: 'somebody', heldMs: 1, leftMs: 60_000 };
     const facts = new Map([['monitor-1', { ...blank('monitor-1'), lease }]]);
-    const { fleet, plans, signal, reporter } = engine(() => ({}), facts, ['monitor-1']);
+    const { fleet, signal, reporter } = world(() => ({}), facts, []);
     const wait = { sources: from, fleet, log: reporter.log, signal };
-    await expect(waitForLeases(facts, plans, { ...wait, deadline: performance.now() - 1 })).rejects.toThrow(
+    await expect(waitForLeases(facts, ['monitor-1'], { ...wait, deadline: performance.now() - 1 })).rejects.toThrow(
       'run other (somebody) has its lease still',
     );
-    expect(await waitForLeases(new Map(), plans, { ...wait, deadline: 0 })).toBe(false);
+    expect(await waitForLeases(facts, [], { ...wait, deadline: 0 })).toBe(false);
   });
 });

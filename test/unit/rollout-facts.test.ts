@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { parseFacts, parseRedis } from '../../actions/rollout/facts.ts';
+import { parseRedis } from '../../actions/core/redis.ts';
+import { parseFacts } from '../../actions/rollout/facts.ts';
 import { inputNames, outputNames, readInputs } from '../../actions/rollout/inputs.ts';
 import { templatePlace } from '../../actions/rollout/stage.ts';
 import { fleetStatus, statusTable } from '../../actions/rollout/status.ts';
@@ -16,6 +17,9 @@ describe('what a node tells', () => {
     const output = [
       fact('time', '1000000'),
       fact('lease', 'abc 7 990000 1020000 somebody'),
+      fact('pending', 'deadline\t1005000\nrun\tr\ngeneration\t7\nnonce\tsecret\nfrom\t-\nto\td1\nunit\tx\trestart'),
+      fact('last', 'run\tq\nfrom\td0\nto\td1'),
+      fact('bad', 'd9\tr\tit crashed'),
       fact('current', 'd1'),
       fact('running', 'redis-server d0'),
       fact('files', `${'a'.repeat(64)}  /etc/redis/firedrill.conf`),
@@ -33,6 +37,10 @@ describe('what a node tells', () => {
       packages: { 'redis-server': '5:8.0.2-3' },
       disk: { '/etc/redis/firedrill.conf': 'a'.repeat(64) },
       lease: { run: 'abc', who: 'somebody', heldMs: 10_000, leftMs: 20_000 },
+      generation: 7,
+      pending: { run: 'r', generation: 7, from: undefined, to: 'd1', leftMs: 5000 },
+      last: { run: 'q', from: 'd0', to: 'd1' },
+      bad: { d9: 'in run r: it crashed' },
       units: { 'redis-server': { active: 'active', pid: 12 } },
       redis: undefined,
     });
@@ -110,6 +118,7 @@ describe('the status', () => {
             role: 'replica' as const,
             loading: false,
             offset: 100,
+            readBytes: undefined,
             follows: { address: '198.18.0.11', linkUp: false },
             replicas: [],
           },
@@ -124,6 +133,16 @@ describe('the status', () => {
     ]);
     expect(status[1]?.lagBytes).toBe(30);
     expect(statusTable(status)).toMatch(/redis-3 .* unreachable/);
+  });
+
+  it('shows which release stands, what waits for its confirmation, and who works there', () => {
+    const pending = { run: 'r', generation: 1, from: undefined, to: 'd', leftMs: 4100 };
+    const lease = { run: 'r', who: 'me', heldMs: 1, leftMs: 1 };
+    const facts = { ...blank('lb-1'), current: 'd'.repeat(64), pending, lease, bad: { x: 'y' } };
+    const status = fleetStatus(labEnvironment(), new Map([['lb-1', facts]]));
+    expect(status.find((node) => node.node === 'lb-1')?.release).toBe(
+      'release dddddddddddd, unconfirmed for 5 s more, held by run r (me), 1 refused',
+    );
   });
 });
 
@@ -147,7 +166,9 @@ describe('action.yml', () => {
       readInputs((name) => ({ ...given, ...changes })[name] ?? '');
     expect(read({})().mode).toBe('apply');
     expect(read({ binary: '' })).toThrow('input binary: is missing');
-    expect(read({ mode: 'status', binary: '' })().binary).toBe('');
+    for (const mode of ['status', 'rollback']) expect(read({ mode, binary: '' })().binary).toBe('');
+    expect([read({})().force, read({ force: 'true' })().force]).toEqual([false, true]);
+    expect(read({ force: 'yes' })).toThrow('input force');
     expect(read({ mode: 'destroy' })).toThrow('input mode');
     expect(read({ secret: 'short' })).toThrow('input secret');
     expect(read({ environment: '../x' })).toThrow('input environment');

@@ -1,6 +1,7 @@
+import type { RedisFacts } from '../../actions/core/redis.ts';
 import { Secret } from '../../actions/core/secret.ts';
-import type { NodeFacts, RedisFacts } from '../../actions/rollout/facts.ts';
-import type { ManifestFile } from '../../actions/rollout/manifest.ts';
+import type { NodeFacts } from '../../actions/rollout/facts.ts';
+import { manifestText, parseManifest } from '../../actions/rollout/manifest.ts';
 import { buildReleases, type ReleaseSources } from '../../actions/rollout/release.ts';
 import type { Release } from '../../actions/rollout/release-types.ts';
 import { loadRoles } from '../../actions/rollout/role.ts';
@@ -43,7 +44,7 @@ export function deployed(release: Release): NodeFacts {
 export function deployedBefore(old: Release): NodeFacts {
   return {
     ...deployed(old),
-    manifests: { [old.digest]: old.files as readonly ManifestFile[] },
+    manifests: { [old.digest]: parseManifest(manifestText(old)) },
     contents: Object.fromEntries(
       old.files
         .filter((file) => file.template !== undefined)
@@ -66,6 +67,10 @@ export function blank(node: string): NodeFacts {
     manifests: {},
     contents: {},
     lease: undefined,
+    generation: 0,
+    pending: undefined,
+    last: undefined,
+    bad: {},
     redis: undefined,
     sentinel: undefined,
     haproxy: undefined,
@@ -78,6 +83,7 @@ export function primaryFacts(...replicas: readonly string[]): RedisFacts {
     role: 'primary',
     loading: false,
     offset: 100,
+    readBytes: undefined,
     follows: undefined,
     replicas: replicas.map((address) => ({ address, online: true, offset: 100, lagS: 0 })),
   };

@@ -1,5 +1,14 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -25,12 +34,28 @@ const programs: Readonly<Record<string, string>> = {
   'redis-cli': 'cat >>"$FOLDER/commands"; . "$FOLDER/answer"',
   systemctl: `
     echo "$*" >>"$FOLDER/units"
+    if [ "$*" = 'restart redis-server' ] && [ -e "$FOLDER/dies" ]; then
+      # As when the power is cut: nobody sees another die first.
+      all=$(pgrep -f "$FOLDER/node/switch.sh")
+      kill -STOP $all
+      kill -KILL $all
+    fi
+    case $* in 'restart firedrill-revert.service') ! [ -e "$FOLDER/no-deadman" ]; exit ;; esac
     case $1 in restart) ! [ -e "$FOLDER/broken" ] || ! rm "$FOLDER/broken" ;; is-active) echo active ;; esac`,
 };
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'firedrill-node-'));
-  for (const name of ['bin', 'node', 'state/running', 'state/releases/old/files', 'state/incoming', 'in', 'etc/redis'])
+  for (const name of [
+    'bin',
+    'node',
+    'state/running',
+    'state/releases/old/files',
+    'state/incoming',
+    'in',
+    'etc/redis',
+    'etc/systemd/system',
+  ])
     mkdirSync(at(name), { recursive: true });
   for (const [name, text] of Object.entries(programs))
     writeFileSync(at(`bin/${name}`), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
@@ -38,7 +63,8 @@ beforeEach(() => {
     const text = readFileSync(`actions/rollout/node/${name}`, 'utf8')
       .replaceAll('/var/lib/firedrill', at('state'))
       .replaceAll('/usr/sbin/policy-rc.d', at(policy))
-      .replaceAll('/etc/redis/', at('etc/redis/'));
+      .replaceAll('/etc/redis/', at('etc/redis/'))
+      .replaceAll('/etc/systemd/system', at('etc/systemd/system'));
     writeFileSync(at(`node/${name}`), text);
   }
   release('state/releases/old', 'redis-server\t8.0.2');
@@ -130,9 +156,28 @@ describe('staging on a node that serves', () => {
   });
 });
 
+/** Runs switch.sh from in/ to this release, armed with the nonce `n` for a minute. */
+const change = (digest = 'new', how = 'restart', expected = 'old', confirmMs = '60000') =>
+  sh(
+    'shift; sh "$FOLDER/node/switch.sh" "$FOLDER/in" "$@"',
+    '',
+    digest,
+    '0',
+    'r1',
+    '5',
+    'n',
+    confirmMs,
+    expected,
+    `redis-server=${how}`,
+  );
+const apply = (run: string, ...words: string[]) => sh('shift; sh "$FOLDER/node/apply.sh" "$@"', '', run, ...words);
+const config = () => read('etc/redis/firedrill.conf');
+const configOf = (name: string) =>
+  readFileSync(join(at(`state/releases/${name}/files`), at('etc/redis/firedrill.conf')), 'utf8');
+const current = () => readlinkSync(at('state/current'));
+
 describe('a switch', () => {
-  const active = ['new', '0', 'redis-server=restart'] as const;
-  const change = () => sh('shift; sh "$FOLDER/node/switch.sh" "$FOLDER/in" "$@"', '', ...active);
+  beforeEach(() => release('in'));
 
   it('keeps maintainer scripts from restarting anything while it upgrades, and not longer', () => {
     release('state/releases/new', 'redis-server\t8.0.3');
@@ -142,21 +187,260 @@ describe('a switch', () => {
     expect(read('installed')).toBe('redis-server 5:8.0.3-1\n');
   });
 
-  it('that goes back says which packages stay', () => {
+  it('arms the dead-man before it touches anything', () => {
+    release('state/releases/new');
+    expect(change()).toMatchObject({ code: 0 });
+    expect(read('units')).toMatch(/^restart firedrill-revert.service\n/);
+    expect(read('state/pending')).toMatch(
+      /^deadline\t\d+\nrun\tr1\ngeneration\t5\nnonce\tn\nfrom\told\nto\tnew\nunit\tredis-server\trestart\n/,
+    );
+    writeFileSync(at('no-deadman'), '');
+    expect(apply('r1', 'confirm', 'n').code).toBe(0);
+    release('state/releases/newer');
+    expect(change('newer', 'restart', 'new').out).toContain('without it this node could not save itself');
+    expect([current(), existsSync(at('state/pending'))]).toEqual(['releases/new', false]);
+  });
+
+  it('is refused on a node that changed after the plan was made', () => {
+    release('state/releases/new');
+    const { code, out } = change('new', 'restart', 'other');
+    expect(code).toBe(1);
+    expect(out).toContain('this node has release old, and the plan was made for other; nothing was changed here');
+    expect([config(), read('units')]).toEqual(['', '']);
+  });
+
+  it('that goes back takes the packages back too, if the archive still has them', () => {
     release('state/releases/new', 'redis-server\t8.0.3');
     writeFileSync(at('broken'), '');
     const { code, out } = change();
     expect(code).toBe(1);
-    expect(out).toContain('back at release old; packages stay: redis-server 5:8.0.3-1"');
-    expect(read('etc/redis/firedrill.conf')).toBe(
-      readFileSync(join(at('state/releases/old/files'), at('etc/redis/firedrill.conf')), 'utf8'),
+    expect(out).toContain('"back at release old"');
+    expect(read('installed')).toBe('redis-server 5:8.0.2-3\n');
+    expect(read('asked').trim().split('\n').at(-1)).toBe(
+      'install --no-install-recommends --allow-downgrades redis-server=5:8.0.2-3',
     );
+    expect(config()).toBe(configOf('old'));
+    expect(existsSync(at(policy))).toBe(false);
   });
 
-  it('that goes back and replaced no package says nothing of packages', () => {
+  it('that goes back says which packages stay', () => {
+    release('state/releases/new', 'redis-server\t8.0.3');
+    writeFileSync(at('archive'), 'redis-server 5:8.0.3-1\n');
+    writeFileSync(at('broken'), '');
+    expect(change().out).toContain('back at release old; packages stay: redis-server 5:8.0.3-1"');
+  });
+
+  it('that failed is remembered with its reason, and no record of it waits for a confirmation', () => {
     release('state/releases/new', 'redis-server\t8.0.2');
     writeFileSync(at('broken'), '');
     expect(change().out).toContain('back at release old"');
+    expect(read('state/bad')).toMatch(/^new\tr1\trestart: /);
+    expect(existsSync(at('state/pending'))).toBe(false);
+    expect(read('state/running/redis-server')).toBe('old\n');
+  });
+
+  it('to the release that the node has goes back nowhere and marks nothing', () => {
+    writeFileSync(at('broken'), '');
+    expect(change('old').out).toContain('there is nothing to go back to');
+    expect(read('state/bad')).toBe('');
+  });
+
+  it('that dies between the files and the restart leaves the restart due', () => {
+    release('state/releases/new');
+    writeFileSync(at('dies'), '');
+    change();
+    expect([current(), read('state/running/redis-server')]).toEqual(['releases/new', 'old\n']);
+    expect(existsSync(at('state/pending'))).toBe(true);
+  });
+});
+
+describe('the dead-man', () => {
+  const watch = () => sh('sh "$FOLDER/node/revert.sh" watch');
+  beforeEach(() => {
+    release('in');
+    release('state/releases/new');
+  });
+
+  it('goes back when nobody confirms in time, also after a reboot', () => {
+    expect(change('new', 'restart', 'old', '0').code).toBe(0);
+    expect(current()).toBe('releases/new');
+    expect(watch()).toMatchObject({ code: 0, out: expect.stringContaining('back at release old') });
+    expect([current(), config(), read('state/running/redis-server')]).toEqual([
+      'releases/old',
+      configOf('old'),
+      'old\n',
+    ]);
+    // A run that died says nothing of its release.
+    expect(read('state/bad')).toBe('');
+    expect(watch()).toMatchObject({ code: 0, out: '' });
+  });
+
+  it('waits until then', () => {
+    change('new', 'restart', 'old', '1500');
+    const begun = performance.now();
+    watch();
+    expect(performance.now() - begun).toBeGreaterThan(800);
+    expect(current()).toBe('releases/old');
+  });
+
+  it('waits for a command that is at work, and leaves alone what that one confirms', () => {
+    change('new', 'restart', 'old', '0');
+    const { out } = sh(`
+      (flock 9; sleep 0.5; rm "$FOLDER/state/pending") 9>"$FOLDER/state/lock" &
+      sleep 0.1; sh "$FOLDER/node/revert.sh" watch; wait`);
+    expect([out, current()]).toEqual(['', 'releases/new']);
+  });
+
+  it('tries again when it could not go back', () => {
+    change('new', 'restart', 'old', '0');
+    rmSync(at('state/releases/old/files'), { recursive: true });
+    expect(watch().code).not.toBe(0);
+    expect(existsSync(at('state/pending'))).toBe(true);
+  });
+
+  it('is installed where no run clears it away, and enabled', () => {
+    writeFileSync(at('in/manifest'), '');
+    apply('r1', 'stage', 'x', '1', '30000', 'me');
+    expect(readdirSync(at('state/node'))).toContain('revert.sh');
+    expect(read('etc/systemd/system/firedrill-revert.service')).toContain('WantedBy=multi-user.target');
+    expect(read('units')).toContain('enable --quiet firedrill-revert.service');
+  });
+});
+
+describe('a confirmation', () => {
+  beforeEach(() => {
+    release('in');
+    release('state/releases/new');
+  });
+
+  it('lets the release stay, and can be said twice', () => {
+    change();
+    expect(apply('r1', 'confirm', 'n').code).toBe(0);
+    expect(apply('r1', 'confirm', 'n').code).toBe(0);
+    expect(sh('sh "$FOLDER/node/revert.sh" watch')).toEqual({ code: 0, out: '' });
+    expect(current()).toBe('releases/new');
+  });
+
+  it.each([
+    ['with another nonce', 'r1', 'm', '60000', 'this is not the nonce'],
+    ['of another run', 'r2', 'n', '60000', "run r1's to confirm, not run r2's"],
+    ['that comes too late', 'r1', 'n', '0', 'too late'],
+  ])('%s is refused', (_, run, nonce, confirmMs, said) => {
+    change('new', 'restart', 'old', confirmMs);
+    const { code, out } = apply(run, 'confirm', nonce);
+    expect([code, out]).toEqual([1, expect.stringContaining(said)]);
+    expect(existsSync(at('state/pending'))).toBe(true);
+  });
+
+  it('after the node has gone back is refused', () => {
+    change('new', 'restart', 'old', '0');
+    sh('sh "$FOLDER/node/revert.sh" watch');
+    expect(apply('r1', 'confirm', 'n').out).toContain('the node has gone back');
+  });
+
+  it('clears the mark of a release that was forced', () => {
+    writeFileSync(at('state/bad'), 'new\tr0\tx\nother\tr0\ty\n');
+    change();
+    apply('r1', 'confirm', 'n');
+    expect(read('state/bad')).toBe('other\tr0\ty\n');
+  });
+});
+
+describe('a revert that the run asks for', () => {
+  beforeEach(() => {
+    release('in');
+    release('state/releases/new');
+    change();
+  });
+  const revert = (why: string, run = 'r1') => apply(run, 'revert', '5', '30000', 'me', why);
+
+  it('undoes what is not confirmed yet, with the journal first, and marks the release bad', () => {
+    const { code, out } = revert('gate: /healthz answers 503');
+    expect(code).toBe(0);
+    expect(out).toMatch(/"journal".*\n.*back at release old/);
+    expect(read('state/bad')).toBe('new\tr1\tgate: /healthz answers 503\n');
+    expect([current(), existsSync(at('state/pending'))]).toEqual(['releases/old', false]);
+  });
+
+  it('undoes what it has confirmed, without a mark', () => {
+    apply('r1', 'confirm', 'n');
+    expect(revert('-').out).toContain('back at release old');
+    expect([current(), read('state/bad'), existsSync(at('state/last'))]).toEqual(['releases/old', '', false]);
+  });
+
+  it('does not undo what another run has made', () => {
+    apply('r1', 'confirm', 'n');
+    expect(revert('-', 'r2').out).toContain('had not been changed');
+    expect(current()).toBe('releases/new');
+  });
+});
+
+describe('the next run', () => {
+  const settle = () => sh('sh "$FOLDER/node/revert.sh" settle');
+  beforeEach(() => {
+    release('in');
+    release('state/releases/new');
+    change();
+  });
+
+  it('takes back what a dead one left unconfirmed, at once', () => {
+    expect(settle()).toMatchObject({ code: 0, out: expect.stringContaining('back at release old') });
+    expect(settle()).toEqual({ code: 0, out: '' });
+    expect(current()).toBe('releases/old');
+  });
+
+  it('does not while the lease says that it lives', () => {
+    apply('r1', 'renew', '5', '30000', 'me');
+    expect(settle()).toMatchObject({ code: 1, out: expect.stringContaining('run r1 holds this node') });
+    expect(current()).toBe('releases/new');
+  });
+});
+
+describe('a lease', () => {
+  const renew = (run: string, generation: number, forMs = 30_000) =>
+    apply(run, 'renew', String(generation), String(forMs), 'me');
+
+  it('is refused to a run older than one that was here, even when nobody holds the node', () => {
+    expect(renew('newer', 7).code).toBe(0);
+    expect(apply('newer', 'finish').code).toBe(0);
+    expect(renew('older', 6)).toMatchObject({
+      code: 1,
+      out: expect.stringContaining('a newer run (7, by me) was here already; this one is 6'),
+    });
+    expect(apply('older', 'revert', '6', '1', 'me', '-').code).toBe(1);
+    expect(renew('next', 8).code).toBe(0);
+  });
+
+  it('is refused while another run has it, and free when its time is over', () => {
+    renew('one', 1, 300);
+    expect(renew('two', 2).out).toContain('run one (me) has worked on this node');
+    sh('sleep 0.35');
+    expect(renew('two', 2).code).toBe(0);
+    expect(renew('one', 1).out).toContain('run two (me)');
+  });
+});
+
+describe('a release that the node has kept', () => {
+  beforeEach(() => {
+    release('state/releases/kept', 'redis-server\t8.0.1');
+    sh(
+      'sed -i "s/\\t-\\tlive/\\t$(sha256sum "$FOLDER/state/releases/kept/files$FOLDER/etc/redis/firedrill.conf" | cut -d " " -f 1)\\tlive/" "$FOLDER/state/releases/kept/manifest"',
+    );
+    sh('cp "$FOLDER/state/releases/kept/manifest" "$FOLDER/in"');
+  });
+  const stage = () => sh('sh "$FOLDER/node/stage.sh" "$FOLDER/in" kept');
+
+  it('is staged without its files, and switched to with what packages the archive has', () => {
+    expect(stage()).toMatchObject({ code: 0 });
+    expect(change('kept')).toMatchObject({ code: 0, out: expect.stringContaining('redis-server stays 5:8.0.2-3') });
+    expect(config()).toBe(configOf('kept'));
+  });
+
+  it('is refused when it is there no more, or not as it was', () => {
+    writeFileSync(join(at('state/releases/kept/files'), at('etc/redis/firedrill.conf')), 'edited');
+    expect(stage().code).toBe(1);
+    rmSync(at('state/releases/kept'), { recursive: true });
+    expect(stage().out).toContain('release kept is not on this node any more');
   });
 });
 
@@ -177,10 +461,10 @@ describe('a command', () => {
 describe('a live change', () => {
   beforeEach(() => {
     release('in');
-    writeFileSync(at('etc/redis/firedrill.conf'), 'port 6379\nmaxmemory 1\n');
+    writeFileSync(at('etc/redis/firedrill.conf'), 'port 6379\nloglevel state/releases/old\nmaxmemory 1\n');
     writeFileSync(at('etc/redis/set'), 'mymaster quorum 2');
   });
-  const redis = () => call('live_redis');
+  const redis = () => call('leaving=$state/releases/old; live_redis');
   const sentinel = () => call(`sh "$here/sentinel-set.sh" ${at('etc/redis/set')} -p 1`);
 
   it.each([
@@ -199,14 +483,16 @@ describe('a live change', () => {
   it('that failed leaves no note that the unit runs with the release', () => {
     release('state/releases/new', 'redis-server\t8.0.2');
     writeFileSync(at('answer'), 'exit 1');
-    expect(sh('sh "$FOLDER/node/switch.sh" "$FOLDER/in" new 0 redis-server=live').code).toBe(1);
+    expect(change('new', 'live').code).toBe(1);
     expect(read('state/running/redis-server')).toBe('old\n');
   });
 
   it('is done when the answer is OK', () => {
+    writeFileSync(at('answer'), 'echo OK; echo OK');
+    expect(redis()).toMatchObject({ code: 0 });
+    expect(read('commands')).toBe('CONFIG SET maxmemory "1"\nCONFIG REWRITE\n');
     writeFileSync(at('answer'), 'echo OK');
-    expect([redis().code, sentinel().code]).toEqual([0, 0]);
-    expect(read('commands')).toBe('CONFIG SET maxmemory "1"\n');
+    expect(sentinel().code).toBe(0);
   });
 });
 
@@ -218,5 +504,19 @@ describe('facts.sh', () => {
     expect(out.trim().split('\n').at(-1)).toContain('"end"');
     expect(out).toContain('manifest old');
     expect(out).not.toContain('content old');
+  });
+
+  it('tells which releases there are, and with `any` what the node could go back to', () => {
+    release('in');
+    release('state/releases/new');
+    change();
+    apply('r1', 'confirm', 'n');
+    const told = (digest: string) => {
+      const { out } = sh('sh "$1/node/facts.sh" "$2" - - - - mymaster - -', folder, digest);
+      return [...out.matchAll(/"fact":"([^"]*)"/g)].map((match) => match[1]);
+    };
+    expect(told('state')).toEqual(['time', 'last', 'current', 'running', 'end']);
+    expect(told('new').filter((name) => name?.startsWith('manifest'))).toEqual([]);
+    expect(told('any').filter((name) => name?.startsWith('manifest'))).toEqual(['manifest new', 'manifest old']);
   });
 });

@@ -1,8 +1,13 @@
+import { execFileSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
 import { describePlans } from '../../actions/rollout/describe.ts';
+import type { NodeFacts } from '../../actions/rollout/facts.ts';
+import { planRollback } from '../../actions/rollout/kept.ts';
+import { manifestText } from '../../actions/rollout/manifest.ts';
 import { planNode, upstreamVersion } from '../../actions/rollout/plan.ts';
+import { refuseBad } from '../../actions/rollout/planning.ts';
 import { redactor } from '../../actions/rollout/redact.ts';
-import type { ReleaseSources } from '../../actions/rollout/release.ts';
+import { bundle, type ReleaseSources } from '../../actions/rollout/release.ts';
 import { blank, deployed, deployedBefore, releaseOf, secrets, sources } from './rollout-fixture.ts';
 
 /** The lab's environment with one section changed. */
@@ -92,6 +97,33 @@ describe('a plan', () => {
     });
   });
 
+  it('sets a directive that is gone back live, and restarts only where Redis takes it at start', () => {
+    const release = releaseOf('redis-1');
+    const facts = deployedBefore({ ...release, digest: 'd'.repeat(64) });
+    const path = '/etc/redis/firedrill.conf';
+    const now = release.files.find((file) => file.path === path)?.content.toString('utf8');
+    const without = (line: string) => {
+      const old = { ...facts, contents: { ...facts.contents, [`${facts.current} ${path}`]: `${line}\n${now}` } };
+      const manifest = old.manifests[facts.current ?? ''];
+      if (manifest === undefined) throw new Error('no manifest');
+      const files = manifest.files.map((file) => (file.path === path ? { ...file, sha256: 'old' } : file));
+      return planNode(release, { ...old, manifests: { [facts.current ?? '']: { ...manifest, files } } }).units;
+    };
+    expect(without('maxmemory-samples 7')).toMatchObject([{ how: 'live' }]);
+    expect(without('io-threads 2')).toMatchObject([{ how: 'restart', why: expect.stringContaining('io-threads') }]);
+  });
+
+  it('refuses a release that failed on its node, and shows it', () => {
+    const release = releaseOf('app-1');
+    const bad = { [release.digest]: 'in run r1: it crashed' };
+    const plan = planNode(release, { ...deployedBefore({ ...release, digest: 'd' }), bad });
+    expect(() => refuseBad([plan])).toThrow(/app-1: release \w{12} failed in run r1: it crashed\. .*force/);
+    expect(describePlans([plan], [{ kind: 'nodes', nodes: ['app-1'] }], String)).toContain(
+      '  refused, this release failed here in run r1: it crashed',
+    );
+    expect(planNode(release, { ...deployed(release), bad }).refused).toBeUndefined();
+  });
+
   it('restarts for another upstream version, not for another build of the same', () => {
     const plan = planNode(
       releaseOf('redis-1', changed('packages', { redis: '8.0.3' })),
@@ -104,14 +136,57 @@ describe('a plan', () => {
   });
 
   it('shows the lines that change and no secret', () => {
-    const plan = planNode(releaseOf('app-1', changed('app', { waitMs: 77 })), deployedBefore(releaseOf('app-1')));
+    const plan = planNode(releaseOf('app-1', changed('app', { sessionTtlS: 77 })), deployedBefore(releaseOf('app-1')));
     const lines = describePlans(
       [plan],
       [{ kind: 'nodes', nodes: ['app-1'] }],
       redactor([secrets.redis, secrets.sentinel]),
     );
-    expect(lines).toContain('    - wait-ms = 1000');
-    expect(lines).toContain('    + wait-ms = 77');
+    expect(lines).toContain('    - session-ttl-s = 3600');
+    expect(lines).toContain('    + session-ttl-s = 77');
     expect(lines.join('\n')).not.toMatch(/redis-password|sentinel-password/);
+  });
+});
+
+describe('the way back', () => {
+  const [old, now] = [releaseOf('app-1', changed('app', { holdMs: 1 })), releaseOf('app-1')];
+  const nodes = sources().environment.nodes;
+  const record = (generation: number, to: string, from: string | undefined = old.digest) => ({
+    last: { run: 'r', generation, from, to, leftMs: 0 },
+  });
+  /** Has the work tree's release, and has kept the one before. */
+  const changedNow = {
+    ...deployedBefore(old),
+    current: now.digest,
+    running: deployed(now).running,
+    disk: deployed(now).disk,
+  };
+  const manifests = { ...changedNow.manifests, ...deployedBefore(now).manifests };
+  const contents = { ...changedNow.contents, ...deployedBefore(now).contents };
+  const kept = { ...changedNow, manifests, contents };
+
+  it('is that of the nodes of the last run, to what each had, without its files being sent', async () => {
+    const other = { ...deployed(releaseOf('lb-1')), ...record(1, releaseOf('lb-1').digest) };
+    const facts = new Map<string, NodeFacts>([
+      ['app-1', { ...kept, ...record(2, now.digest) }],
+      ['lb-1', other],
+    ]);
+    const plans = planRollback(nodes, facts);
+    expect(plans).toMatchObject([
+      { node: 'app-1', action: 'change', previous: now.digest, units: [{ unit: 'sessiond', how: 'restart' }] },
+    ]);
+    const release = plans[0]?.release;
+    expect(release).toMatchObject({ digest: old.digest, kept: manifestText({ ...old, seeds: [] }) });
+    expect(plans[0]?.files).toMatchObject([{ path: '/etc/sessiond/sessiond.conf', kind: 'change' }]);
+    if (release === undefined) throw new Error('no release');
+    const names = execFileSync('tar', ['-tzf', '-'], { input: await bundle(release, new Map()), encoding: 'utf8' });
+    expect(names).toBe('manifest\n');
+  });
+
+  it('is refused when nothing was kept, or somebody went on since', () => {
+    const none = [blank('app-1'), { ...kept, ...record(2, 'another') }, { ...deployed(now), ...record(2, now.digest) }];
+    expect(() => planRollback(nodes, new Map([['app-1', none[0] as NodeFacts]]))).toThrow('no node has a release');
+    expect(() => planRollback(nodes, new Map([['app-1', none[1] as NodeFacts]]))).toThrow('no node has a release');
+    expect(() => planRollback(nodes, new Map([['app-1', none[2] as NodeFacts]]))).toThrow('not on this node any more');
   });
 });

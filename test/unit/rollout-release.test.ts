@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { manifestText, parseManifestFiles } from '../../actions/rollout/manifest.ts';
+import { manifestText, parseManifest } from '../../actions/rollout/manifest.ts';
 import { buildReleases, bundle } from '../../actions/rollout/release.ts';
 import { tar } from '../../actions/rollout/tar.ts';
 import { releaseOf, sources } from './rollout-fixture.ts';
@@ -42,7 +42,7 @@ describe('a release', () => {
     const release = releaseOf('app-1');
     const text = manifestText(release);
     expect(text).not.toContain('redis-password');
-    expect(parseManifestFiles(text).map((file) => [file.path, file.mode, file.apply])).toEqual([
+    expect(parseManifest(text).files.map((file) => [file.path, file.mode, file.apply])).toEqual([
       ['/usr/local/bin/sessiond', '0755', 'restart'],
       ['/etc/sessiond/sessiond.conf', '0640', 'restart'],
       ['/etc/systemd/system/sessiond.service', '0644', 'restart'],
@@ -85,8 +85,14 @@ describe('the archive', () => {
     expect(names).toEqual([
       'files/etc/redis/firedrill-redis-fence.conf',
       'files/etc/redis/firedrill.conf',
+      'files/etc/systemd/system/firedrill-redis-handoff.service',
+      'files/etc/systemd/system/firedrill-redis-rejoin.service',
       'files/etc/systemd/system/redis-server.service.d/firedrill.conf',
+      'files/usr/local/lib/firedrill-redis-lib.sh',
       'files/usr/local/sbin/firedrill-redis-fence',
+      'files/usr/local/sbin/firedrill-redis-handoff',
+      'files/usr/local/sbin/firedrill-redis-handover',
+      'files/usr/local/sbin/firedrill-redis-rejoin',
       'manifest',
       'node/apply.sh',
       'seeds/etc/redis/redis.conf',

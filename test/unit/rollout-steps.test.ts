@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import { unhealthy } from '../../actions/core/health.ts';
 import type { NodeFacts } from '../../actions/rollout/facts.ts';
 import { planNode } from '../../actions/rollout/plan.ts';
 import { findPrimary } from '../../actions/rollout/primary.ts';
 import { buildReleases } from '../../actions/rollout/release.ts';
-import { unhealthy } from '../../actions/rollout/settled.ts';
 import { orderSteps } from '../../actions/rollout/steps.ts';
 import { wouldMiss } from '../../actions/rollout/survive.ts';
 import { blank, deployed, deployedBefore, primaryFacts, sources } from './rollout-fixture.ts';
@@ -40,6 +40,7 @@ function serving(make = deployed): Map<string, NodeFacts> {
         role: 'replica',
         loading: false,
         offset: 100,
+        readBytes: undefined,
         follows: { address: '198.18.0.12', linkUp: true },
         replicas: [],
       },
@@ -96,6 +97,44 @@ describe('the order', () => {
       'app-1',
       'app-2',
       'lb-1',
+    ]);
+  });
+
+  it('changes as many at a time as the environment says and the fleet can spare, after the canary', () => {
+    const apps = ['app-3', 'app-4', 'app-5', 'app-6'].map((name, index) => ({
+      name,
+      roles: ['app' as const],
+      address: `198.18.0.${33 + index}`,
+      primary: false,
+    }));
+    const maxParallel = { app: 3, sentinel: 3, redis: 3, monitor: 3 };
+    const rollout = { ...environment.rollout, maxParallel };
+    const big = { ...environment, nodes: [...environment.nodes, ...apps], rollout };
+    const facts = serving(deployedBefore);
+    const app = restartAll(facts).find((plan) => plan.node === 'app-1');
+    if (app === undefined) throw new Error('no plan');
+    const plans = [...restartAll(facts), ...apps.map(({ name }) => ({ ...app, node: name }))];
+    for (const { name } of apps) facts.set(name, { ...(facts.get('app-1') ?? blank('')), node: name });
+    const together = (env: typeof environment) =>
+      orderSteps(env, plans, facts, 'redis-2')
+        .flatMap((step) => (step.kind === 'nodes' ? [step.nodes.join()] : []))
+        .filter((names) => !names.startsWith('lb'));
+    expect(together(big)).toEqual([
+      'monitor-1',
+      'sentinel-1',
+      'sentinel-2',
+      'sentinel-3',
+      'redis-1',
+      'redis-3',
+      'redis-2',
+      'app-1',
+      'app-2,app-3,app-4',
+      'app-5,app-6',
+    ]);
+    // Only two apps: one has to serve.
+    expect(orderSteps({ ...environment, rollout }, restartAll(facts), facts, 'redis-2').slice(-3, -1)).toEqual([
+      { kind: 'nodes', nodes: ['app-1'] },
+      { kind: 'nodes', nodes: ['app-2'] },
     ]);
   });
 
@@ -158,12 +197,32 @@ describe('a healthy node', () => {
     primary: findPrimary(environment, facts),
   });
   const troubleOf = (name: string, facts = serving()) =>
-    environment.nodes.filter((node) => node.name === name).map((node) => unhealthy(picture(facts), node))[0];
+    environment.nodes.filter((node) => node.name === name).map((node) => unhealthy(picture(facts), node))[0]?.what;
   const missed = (name: string, facts = serving()) =>
     environment.nodes.filter((node) => node.name === name).map((node) => wouldMiss(picture(facts), node))[0];
 
   it('is every node of a fleet that is well', () => {
     for (const node of environment.nodes) expect(troubleOf(node.name), node.name).toBeUndefined();
+  });
+
+  it('tells what it lacks: unreachable, dead, starting, loading or unhealthy', () => {
+    const condition = (name: string, change: Partial<NodeFacts> | undefined) => {
+      const facts = serving();
+      if (change === undefined) facts.delete(name);
+      else facts.set(name, { ...(facts.get(name) ?? blank('')), ...change });
+      const node = environment.nodes.find((each) => each.name === name) ?? environment.nodes[0];
+      return node === undefined ? undefined : unhealthy(picture(facts), node);
+    };
+    const unit = (active: string, sub: string) => ({
+      units: { sessiond: { active, sub, enabled: 'enabled', pid: 1, restarts: 0, sinceS: 1 } },
+    });
+    expect(condition('app-1', undefined)?.condition).toBe('unreachable');
+    expect(condition('app-1', unit('failed', 'failed'))?.condition).toBe('dead');
+    expect(condition('app-1', unit('activating', 'auto-restart'))?.condition).toBe('dead');
+    expect(condition('app-1', unit('activating', 'start'))?.condition).toBe('starting');
+    expect(condition('app-1', { health: 503 })?.condition).toBe('unhealthy');
+    const redis = { ...primaryFacts(), loading: true, readBytes: 7 };
+    expect(condition('redis-1', { redis, units: {} })).toMatchObject({ condition: 'loading', done: 7 });
   });
 
   it('is no Sentinel that knows a ghost, and no replica that the primary does not list', () => {
@@ -190,6 +249,9 @@ describe('a healthy node', () => {
     const facts = serving();
     facts.set('redis-2', { ...(facts.get('redis-2') ?? blank('')), redis: primaryFacts('198.18.0.11') });
     expect(missed('redis-1', facts)).toBe('0 other replicas are linked and caught up; writes need 1');
+    const apps = environment.nodes.filter((node) => node.roles.includes('app'));
+    const both = apps.map((node) => wouldMiss(picture(serving()), node, apps));
+    expect(both).toEqual(apps.map(() => 'HAProxy on lb-1 has no other server up'));
     facts.delete('sentinel-1');
     expect(missed('sentinel-2', facts)).toBe('1 other Sentinels are well; a failover needs 2');
   });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { parseReplication } from '../../actions/core/redis.ts';
+import { parseRedis } from '../../actions/core/redis.ts';
 import { parseSentinelEvent, parseSentinelView } from '../../actions/core/sentinel.ts';
 
 const flat = (fields: Record<string, string>) => Object.entries(fields).flat();
@@ -55,23 +55,14 @@ describe("a Sentinel's event", () => {
 });
 
 describe('INFO replication', () => {
-  test('of a primary has its offset and its replicas', () => {
-    const info = '# Replication\r\nrole:master\r\nconnected_slaves:2\r\nmaster_repl_offset:9123\r\n';
-    expect(parseReplication(info)).toEqual({
-      role: 'master',
-      offset: 9123,
-      connectedReplicas: 2,
-      primary: undefined,
-    });
-  });
-
-  test('of a replica has its own offset and its link', () => {
+  test('of a replica has its own offset, its link, and what it copies', () => {
     const info =
-      'role:slave\r\nmaster_host:10.0.0.11\r\nmaster_port:6379\r\nmaster_link_status:down\r\nslave_repl_offset:77\r\nmaster_repl_offset:99\r\nconnected_slaves:0\r\n';
-    expect(parseReplication(info)).toMatchObject({
-      role: 'slave',
+      'role:slave\r\nmaster_host:10.0.0.11\r\nmaster_port:6379\r\nmaster_link_status:down\r\nmaster_sync_read_bytes:5\r\nslave_repl_offset:77\r\nmaster_repl_offset:99\r\nconnected_slaves:0\r\n';
+    expect(parseRedis(info)).toMatchObject({
+      role: 'replica',
       offset: 77,
-      primary: { host: '10.0.0.11', port: 6379, linkUp: false },
+      readBytes: 5,
+      follows: { address: '10.0.0.11', linkUp: false },
     });
   });
 });

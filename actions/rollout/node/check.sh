@@ -94,6 +94,9 @@ check() { # CHECKER PATH
     haproxy) timeout 20 haproxy -c -dW -f "$2" ;;
     sessiond) timeout 20 /usr/local/bin/sessiond --check --config "$2" ;;
     promtool) timeout 20 promtool check config "$2" ;;
+    rules) timeout 20 promtool check rules --lint=all --lint-fatal "$2" ;;
+    amtool) timeout 20 amtool check-config "$2" ;;
+    blackbox) timeout 20 prometheus-blackbox-exporter --config.check --config.file "$2" ;;
     systemd) check_systemd "$2" ;;
   esac
 }

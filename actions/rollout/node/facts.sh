@@ -2,7 +2,8 @@
 # Says what a node has and does, one JSON line a fact: {"fact": NAME, "code": EXIT CODE, "out": BASE64 OF ITS OUTPUT}. Changes nothing.
 # The controller reads the outputs; see facts.ts. Sent on standard input, since a new node has nothing of ours.
 #   sh -s -- DIGEST UNITS PACKAGES REDIS_PORT SENTINEL_PORT MASTER_NAME HAPROXY HEALTH_URL
-# DIGEST is the release that the node should have; UNITS and PACKAGES are comma lists; `-` leaves a part out.
+# DIGEST is the release that the node should have: what others hold is told, so that the controller can tell the difference. `any` tells
+# of all that the node could go back to; `state` tells only which there are. UNITS and PACKAGES are comma lists; `-` leaves a part out.
 set -eu
 
 state=/var/lib/firedrill
@@ -66,14 +67,21 @@ call() { # NAME FUNCTION
 
 if [ "$digest" != - ]; then
   fact time date +%s%3N
-  fact lease cat "$state/lease"
+  for file in lease pending last bad; do
+    [ ! -f "$state/$file" ] || fact "$file" cat "$state/$file"
+  done
   if [ -d "$state/current/" ]; then
     call current current
     call running running_digests
+  fi
+fi
+if [ "$digest" != - ] && [ "$digest" != state ]; then
+  if [ -d "$state/current/" ]; then
     call files installed_files
     for old in $({
       current
       running_digests | awk '{ print $2 }'
+      [ "$digest" != any ] || awk -F '\t' '$1 == "from" { print $2 }' "$state/last" 2>/dev/null
     } | sort -u); do
       [ "$old" = "$digest" ] || old_release "$old"
     done

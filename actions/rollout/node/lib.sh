@@ -41,6 +41,7 @@ timed() {
   if [ "$timed_code" -eq 0 ]; then
     report "$timed_phase" true $(($(now_ms) - timed_begun)) "$(printf '%s\n' "$timed_output" | tail -n 5)"
   else
+    [ -z "${timed_log:-}" ] || printf '%s: %s\n' "$timed_phase" "$timed_output" >"$timed_log"
     report "$timed_phase" false $(($(now_ms) - timed_begun)) "$(printf '%s\n' "$timed_output" | tail -n 30)"
   fi
   return "$timed_code"

@@ -81,7 +81,7 @@ install_packages() {
   find_builds wanted_packages
   [ -n "$builds" ] || return 0
   # shellcheck disable=SC2086 # a list of words
-  apt_install $builds
+  apt_install --allow-downgrades $builds
   printf '%s\n' "$builds"
 }
 
@@ -112,14 +112,44 @@ refuse_foreign_policy() {
   fi
 }
 
-# Another version of a package: its maintainer scripts must not restart what we restart in our own time.
-upgrade_packages() {
+# As install_packages, on the way to a release of earlier: what the archive does not have any more stays as it is, which is said.
+install_available() {
+  wanted=$(wanted_packages)
+  builds=$(printf '%s\n' "$wanted" | grep -v '=$' || true)
+  # shellcheck disable=SC2086 # a list of words
+  [ -z "$builds" ] || apt_install --allow-downgrades $builds
+  printf '%s\n' "$wanted" | sed -n 's/=$//p' | while read -r name; do echo "$name stays $(installed_version "$name")"; done
+}
+
+# quietly COMMAND...: maintainer scripts must not restart what we restart in our own time.
+quietly() {
   refuse_foreign_policy
   printf '#!/bin/sh\n%s\nexit 101\n' "$policy_mark" >"$policy.firedrill-new"
   chmod 755 "$policy.firedrill-new"
   mv -f "$policy.firedrill-new" "$policy"
   trap 'rm -f "$policy"' EXIT
-  install_packages
+  "$@"
+  rm -f "$policy"
+}
+
+upgrade_packages() { quietly install_packages; }
+
+# restore_packages RECORD: the builds that its lines `package NAME VERSION` name, as far as the archive has them. Prints what stays as it
+# is. Never fails: the files of the earlier release matter more.
+restore_packages() {
+  back='' stay=''
+  while IFS=$tab read -r _ name version; do
+    have=$(installed_version "$name")
+    if [ "$have" = "$version" ]; then continue; fi
+    if available_builds "$name" | grep -qxF "$version"; then back="$back $name=$version"; else stay="$stay $name $have"; fi
+  done <<LIST
+$(awk -F '\t' '$1 == "package"' "$1")
+LIST
+  # shellcheck disable=SC2086 # a list of words
+  if [ -n "$back" ] && ! said=$(quietly apt_install --allow-downgrades $back 2>&1); then
+    stay="$stay (not taken back:$back, $(printf '%s' "$said" | tail -n 1))"
+  fi
+  if [ -n "$stay" ]; then printf '; packages stay:%s' "$stay"; fi
 }
 
 # NAME VERSION of every package of the release that is there.

@@ -12,6 +12,16 @@ here=$(dirname "$0")
 incoming=$1 digest=$2
 release=$incoming
 
+# A disk that fills up in the middle of a switch could not even take the old files back.
+has_room() {
+  needed=$(($(du -sk "$incoming" | cut -f 1) * 4 + 16384))
+  free=$(df -Pk "$state" | awk 'NR == 2 { print $4 }')
+  [ "$free" -ge "$needed" ] || {
+    echo "the disk has $((free / 1024)) MB left, and the release wants $((needed / 1024)) MB to be brought and taken back safely"
+    return 1
+  }
+}
+
 # A package that is there in another version runs what the node serves with: that is the switch's to change, not ours.
 bring_packages() {
   if [ ! -d "$state/current/" ]; then
@@ -27,8 +37,21 @@ bring_packages() {
   fi
 }
 
-# With the owners and modes that the files will have, under the folder `files`, and the manifest beside it.
+# With the owners and modes that the files will have, under the folder `files`, and the manifest beside it. A release that the node has
+# kept comes without files.
 stage() {
+  if [ ! -d "$incoming/files" ]; then
+    kept=$state/releases/$digest
+    cmp -s "$incoming/manifest" "$kept/manifest" || {
+      echo "release $digest is not on this node any more"
+      return 1
+    }
+    manifest file | while IFS=$tab read -r _ path _ _ _ sha256 _; do
+      echo "$sha256  $kept/files$path" | sha256sum --check --quiet --strict
+    done
+    touch "$kept"
+    return
+  fi
   new=$state/releases/$digest.new
   rm -rf "$new"
   mkdir -p "$new/files"
@@ -43,6 +66,7 @@ stage() {
   touch "$state/releases/$digest"
 }
 
+timed room has_room
 if [ ! -d "$state/current/" ] || [ -n "$(wanted_packages)" ]; then timed install bring_packages; fi
 timed users make_users
 timed stage stage

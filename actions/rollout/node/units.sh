@@ -1,34 +1,9 @@
-# What makes a unit use what is on disk. The caller has set `release` (the one that is current now).
+# What makes a unit use what is on disk. The caller has set `release` (the one that is current now)
+# and `leaving` (the one it replaces).
 # shellcheck shell=sh disable=SC2154 # state and tab are lib.sh's; here and release the caller's
 
-# config_value FILE KEY
-config_value() { awk -v key="$2" '$1 == key { print $2; exit }' "$1"; }
-
-# Commands for redis-cli that change what differs between two versions of firedrill.conf: one CONFIG SET, all or nothing.
-config_set_command() { # OLD NEW
-  awk 'NR == FNR { old[$0] = 1; next }
-    /^[a-z]/ && !($0 in old) {
-      value = $0; sub(/^[^ ]+ +/, "", value)
-      if (value !~ /^"/) value = "\"" value "\""
-      line = line " " $1 " " value
-    }
-    END { if (line != "") print "CONFIG SET" line }' "$1" "$2"
-}
-
-# Anything but OK is a refusal, silence and a lost connection too.
-live_redis() {
-  new=/etc/redis/firedrill.conf
-  old=$state/releases/$(cat "$state/running/redis-server")/files$new
-  changes=$(config_set_command "$old" "$new") || return 1
-  [ -n "$changes" ] || return 0
-  # The password that Redis runs with is the old one.
-  answer=$(printf '%s\n' "$changes" |
-    REDISCLI_AUTH=$(config_value "$old" requirepass) timeout 5 redis-cli -p "$(config_value "$old" port)" 2>&1) || true
-  [ "$answer" = OK ] || {
-    echo "CONFIG SET: ${answer:-no answer in 5 s}"
-    return 1
-  }
-}
+# shellcheck source=actions/rollout/node/redis-live.sh
+. "$here/redis-live.sh"
 
 live_sentinel() {
   conf=/etc/redis/firedrill-sentinel.conf
@@ -46,6 +21,10 @@ act() {
   case $2 in
     restart)
       systemctl is-enabled --quiet "$1" || systemctl enable --quiet "$1" || return 1
+      if [ "$1" = redis-server ]; then
+        restart_redis
+        return
+      fi
       timeout 90 systemctl restart "$1" || return 1
       if [ "$1" = redis-sentinel ]; then live_sentinel; fi
       ;;

@@ -17,10 +17,17 @@ export async function drillKept(names: readonly string[], options: PipelineOptio
 }
 
 /** `rollout` on a kept fleet: the rollout action's code on this work tree, with the binary that belongs to its c-app/. */
-export async function rolloutKept(options: PipelineOptions): Promise<number> {
+export async function rolloutKept(options: PipelineOptions & { readonly force: boolean }): Promise<number> {
   mustBeUp();
-  if (!isInside) return await runInside(['rollout'], options);
-  return await asked('apply', options.from);
+  if (!isInside) return await runInside(['rollout', ...(options.force ? ['--force'] : [])], options);
+  return await asked('apply', options.from, options.force);
+}
+
+/** `rollback` on a kept fleet: the nodes of the last rollout go back to what they had before it. */
+export async function rollbackKept(options: PipelineOptions): Promise<number> {
+  mustBeUp();
+  if (!isInside) return await runInside(['rollback'], options);
+  return await asked('rollback', options.from);
 }
 
 /** `plan` on a kept fleet. */

@@ -1,0 +1,66 @@
+import { randomBytes } from 'node:crypto';
+import type { Environment, EnvironmentNode } from '../core/environment/schema.ts';
+import { FiredrillError } from '../core/errors.ts';
+import { progressLine } from '../core/log.ts';
+import type { NodeFacts } from './facts.ts';
+import type { Fleet, Member } from './fleet.ts';
+import type { Handover } from './handover.ts';
+import type { NodePlan } from './plan.ts';
+import type { Reporter, Run } from './remote.ts';
+
+/** What a rollout works with. */
+export interface Engine {
+  readonly environment: Environment;
+  readonly fleet: Fleet;
+  readonly run: Run;
+  readonly reporter: Reporter;
+  readonly plans: readonly NodePlan[];
+  readonly facts: ReadonlyMap<string, NodeFacts>;
+  readonly primary: EnvironmentNode;
+  /** Makes a replica the primary; gives its name. */
+  readonly handOver: (from: string, facts: ReadonlyMap<string, NodeFacts>) => Promise<Handover>;
+  /** No new node is begun once it aborts. */
+  readonly signal: AbortSignal;
+}
+
+/** How far it is. */
+export interface State {
+  readonly engine: Engine;
+  /** Nodes that have a release. */
+  readonly deployed: Set<string>;
+  readonly serving: boolean;
+  readonly handovers: Handover[];
+  /** In the order in which they were confirmed. */
+  readonly confirmed: Part[];
+  /** Roles whose first node has passed: the canary. */
+  readonly proved: Set<string>;
+  /** Releases that did not pass on their node. */
+  readonly bad: { readonly node: string; readonly digest: string; readonly why: string }[];
+  primary: EnvironmentNode;
+  /** Whether the step that is at work has changed a node. */
+  touched: boolean;
+}
+
+/** One node's part in a rollout. */
+export interface Part {
+  readonly node: EnvironmentNode;
+  readonly member: Member;
+  readonly plan: NodePlan;
+  /** Only who knows it can confirm what we make of the node. */
+  readonly nonce: string;
+}
+
+export function partOf(state: State, name: string): Part {
+  const member = state.engine.fleet.get(name);
+  const plan = state.engine.plans.find((each) => each.node === name);
+  if (member === undefined || plan === undefined)
+    throw new FiredrillError({ code: 'bug', what: `no plan for ${name}` });
+  return { node: member.node, member, plan, nonce: randomBytes(16).toString('hex') };
+}
+
+/** Reports a phase of ours as the nodes report theirs. */
+export function phaseDone(state: State, node: string, phase: string, begun: number, detail: string): void {
+  const ms = Math.round(performance.now() - begun);
+  state.engine.reporter.onPhase(node, { phase, ok: true, ms, detail });
+  state.engine.reporter.log.info(progressLine(node, phase, ms, detail));
+}
