@@ -1,21 +1,9 @@
 #include "addr.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <uv.h>
-
-static bool port_set(uint16_t *port, const char *text) {
-  unsigned long n = 0;
-  if (*text == '\0') return false;
-  for (; *text != '\0'; text++) {
-    if (*text < '0' || *text > '9') return false;
-    n = n * 10 + (unsigned long)(*text - '0');
-    if (n > 65535) return false;
-  }
-  if (n == 0) return false;
-  *port = (uint16_t)n;
-  return true;
-}
 
 bool addr_set(struct addr *a, const char *ip, const char *port) {
   unsigned char raw[16];
@@ -23,7 +11,9 @@ bool addr_set(struct addr *a, const char *ip, const char *port) {
   int family = strchr(ip, ':') != NULL ? AF_INET6 : AF_INET;
   if (uv_inet_pton(family, ip, raw) != 0) return false;
   if (uv_inet_ntop(family, raw, parsed.ip, sizeof parsed.ip) != 0) return false;
-  if (!port_set(&parsed.port, port)) return false;
+  unsigned long n = strtoul(port, NULL, 10);
+  if (port[strspn(port, "0123456789")] != '\0' || n == 0 || n > 65535) return false;
+  parsed.port = (uint16_t)n;
   *a = parsed;
   return true;
 }
@@ -52,8 +42,8 @@ const char *addr_text(const struct addr *a, char out[static ADDR_TEXT_MAX]) {
   return out;
 }
 
-bool addr_sockaddr(const struct addr *a, struct sockaddr_storage *out) {
+bool addr_sockaddr(const char *ip, unsigned port, struct sockaddr_storage *out) {
   memset(out, 0, sizeof *out);
-  if (strchr(a->ip, ':') != NULL) return uv_ip6_addr(a->ip, a->port, (struct sockaddr_in6 *)out) == 0;
-  return uv_ip4_addr(a->ip, a->port, (struct sockaddr_in *)out) == 0;
+  if (strchr(ip, ':') != NULL) return uv_ip6_addr(ip, (int)port, (struct sockaddr_in6 *)out) == 0;
+  return uv_ip4_addr(ip, (int)port, (struct sockaddr_in *)out) == 0;
 }

@@ -25,6 +25,6 @@ bool addr_equal(const struct addr *a, const struct addr *b);
 /* Writes "ip:port" to `out` and returns it. */
 const char *addr_text(const struct addr *a, char out[static ADDR_TEXT_MAX]);
 /* For the socket calls. False when `ip` is not an address. */
-bool addr_sockaddr(const struct addr *a, struct sockaddr_storage *out);
+bool addr_sockaddr(const char *ip, unsigned port, struct sockaddr_storage *out);
 
 #endif

@@ -24,6 +24,35 @@ bool buf_add(struct buf *b, const void *data, size_t len) {
   return true;
 }
 
+char *buf_number(char *to, size_t n) {
+  if (n > 9) to = buf_number(to, n / 10);
+  *to = (char)('0' + n % 10);
+  return to + 1;
+}
+
+void buf_area(uv_handle_t *handle, size_t suggested, uv_buf_t *b) {
+  static char area[65536];
+  (void)handle;
+  (void)suggested;
+  *b = uv_buf_init(area, sizeof area);
+}
+
+int buf_write(uv_stream_t *to, struct buf *from, uv_write_t *write, struct buf *rest, uv_write_cb done) {
+  uv_buf_t b = uv_buf_init(from->data, (unsigned)from->len);
+  int n = uv_try_write(to, &b, 1);
+  if (n == (int)from->len) {
+    from->len = 0;
+    return n;
+  }
+  if (n < 0 && n != UV_EAGAIN) return n;
+  struct buf spare = *rest;
+  *rest = *from;
+  *from = spare;
+  n = n < 0 ? 0 : n;
+  b = uv_buf_init(rest->data + n, (unsigned)(rest->len - (size_t)n));
+  return uv_write(write, to, &b, 1, done);
+}
+
 void buf_free(struct buf *b) {
   free(b->data);
   *b = (struct buf){0};

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define FILE_MAX 65536
@@ -51,6 +52,8 @@ static const struct key keys[] = {
 };
 #define KEYS (sizeof keys / sizeof keys[0])
 
+const char *const config_durabilities[] = {[CONFIG_ASYNC] = "async", [CONFIG_REPLICATED] = "replicated", [CONFIG_FSYNCED] = "fsynced"};
+
 struct parser {
   struct config *c;
   const char *file;
@@ -69,20 +72,17 @@ static bool __attribute__((format(printf, 2, 3))) wrong(const struct parser *p, 
   return false;
 }
 
-static bool blank(char c) { return c == ' ' || c == '\t'; }
-
 static char *trim(char *text) {
-  while (blank(*text)) text++;
+  text += strspn(text, " \t");
   size_t len = strlen(text);
-  while (len > 0 && blank(text[len - 1])) text[--len] = '\0';
+  while (len > 0 && (text[len - 1] == ' ' || text[len - 1] == '\t')) text[--len] = '\0';
   return text;
 }
 
 /* Digits only: no sign, no blank, no unit. */
 static bool set_number(const struct parser *p, const struct key *k, const char *value) {
-  unsigned long n = 0;
   size_t digits = strspn(value, "0123456789");
-  for (size_t i = 0; i < digits && n <= k->max; i++) n = n * 10 + (unsigned long)(value[i] - '0');
+  unsigned long n = strtoul(value, NULL, 10);
   if (digits == 0 || value[digits] != '\0' || n < k->min || n > k->max) {
     return wrong(p, "%s must be a whole number from %u to %u", k->name, k->min, k->max);
   }
@@ -106,9 +106,8 @@ static bool set_sentinels(const struct parser *p, char *value) {
 }
 
 static bool set_durability(const struct parser *p, const char *value) {
-  static const char *const names[] = {[CONFIG_ASYNC] = "async", [CONFIG_REPLICATED] = "replicated", [CONFIG_FSYNCED] = "fsynced"};
-  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-    if (strcmp(value, names[i]) != 0) continue;
+  for (size_t i = 0; i < CONFIG_DURABILITIES; i++) {
+    if (strcmp(value, config_durabilities[i]) != 0) continue;
     p->c->durability = (enum config_durability)i;
     return true;
   }
@@ -130,14 +129,7 @@ static bool set_value(const struct parser *p, const struct key *k, char *value) 
   return true;
 }
 
-static bool parse_line(struct parser *p, char *line) {
-  line = trim(line);
-  if (*line == '\0' || *line == '#') return true;
-  /* A line may be a password with its key forgotten: the message does not repeat it. */
-  char *equals = strchr(line, '=');
-  if (equals == NULL) return wrong(p, "expected `key = value`");
-  *equals = '\0';
-  char *name = trim(line), *value = trim(equals + 1);
+static bool set(struct parser *p, const char *name, char *value) {
   for (size_t i = 0; i < KEYS; i++) {
     if (strcmp(keys[i].name, name) != 0) continue;
     if (p->seen[i] != 0) return wrong(p, "%s is already set in line %u", name, p->seen[i]);
@@ -145,6 +137,16 @@ static bool parse_line(struct parser *p, char *line) {
     return set_value(p, &keys[i], value);
   }
   return wrong(p, "unknown key \"%.40s\"", name);
+}
+
+static bool parse_line(struct parser *p, char *line) {
+  line = trim(line);
+  if (*line == '\0' || *line == '#') return true;
+  /* A line may be a password with its key forgotten: the message does not repeat it. */
+  char *equals = strchr(line, '=');
+  if (equals == NULL) return wrong(p, "expected `key = value`");
+  *equals = '\0';
+  return set(p, trim(line), trim(equals + 1));
 }
 
 /* What no line says by itself. */
@@ -184,6 +186,11 @@ bool config_parse(struct config *c, const char *text, size_t len, const char *na
     text += n + (newline != NULL ? 1 : 0);
   }
   return check(&p);
+}
+
+bool config_set(struct config *c, const char *key, char *value, const char *name, char error[static CONFIG_ERROR_MAX]) {
+  struct parser p = {.c = c, .file = name, .error = error, .line = 1};
+  return set(&p, key, value);
 }
 
 bool config_load(struct config *c, const char *path, char error[static CONFIG_ERROR_MAX]) {

@@ -19,8 +19,10 @@
 enum config_durability {
   CONFIG_ASYNC,      /* acknowledged when the primary has the write */
   CONFIG_REPLICATED, /* ... and every replica that could be promoted, at least `replicas-required` */
-  CONFIG_FSYNCED     /* ... and the disks of all of these */
+  CONFIG_FSYNCED,    /* ... and the disks of all of these */
+  CONFIG_DURABILITIES
 };
+extern const char *const config_durabilities[]; /* their names */
 
 struct config {
   char listen[CONFIG_TEXT_MAX];           /* address to listen on */
@@ -54,7 +56,9 @@ struct config {
 
 /* Parses `text`; `name` stands for the file in messages. False: `error` says why. */
 bool config_parse(struct config *c, const char *text, size_t len, const char *name, char error[static CONFIG_ERROR_MAX]);
-/* The same from a file. */
+/* Overrules one setting; `name` stands for the place in messages. `value` may be changed. */
+bool config_set(struct config *c, const char *key, char *value, const char *name, char error[static CONFIG_ERROR_MAX]);
+/* config_parse from a file. */
 bool config_load(struct config *c, const char *path, char error[static CONFIG_ERROR_MAX]);
 
 #endif

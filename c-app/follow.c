@@ -13,7 +13,6 @@
 #define AGAIN_MS 200
 #define LINK_DOWN_FACTOR 10
 #define LINK_SLACK_MS 10000 /* Sentinel compares two clocks that it reads a second or more apart */
-#define EVENT_MAX 512
 #define NO_REPLID "0000000000000000000000000000000000000000"
 
 void follow_init(struct follow *f, size_t sentinels, bool manage, uint64_t now) {
@@ -33,6 +32,13 @@ struct follow_node *follow_node(struct follow *f, const struct addr *addr) {
   node = &f->nodes[f->node_count++];
   *node = (struct follow_node){.addr = *addr, .priority = 1};
   return node;
+}
+
+size_t follow_linked(const struct follow *f) {
+  for (size_t i = 0; i < f->node_count; i++) {
+    if (f->nodes[i].known && addr_equal(&f->nodes[i].addr, &f->primary)) return f->nodes[i].role.linked;
+  }
+  return 0;
 }
 
 void follow_doubt(struct follow *f, uint64_t now) {
@@ -65,14 +71,14 @@ static void see_lag(struct follow *f, const struct follow_role *role, long long 
     struct follow_node *node = &f->nodes[i];
     int at = linked_at(role, &node->addr);
     bool keeps_up = at >= 0 && role->acked[at] >= before;
-    if (keeps_up && node->caught_at == 0) node->caught_at = now;
-    if (!keeps_up && node->lags_at == 0) node->lags_at = now;
-    if (keeps_up) {
-      node->lags_at = 0;
-    } else {
-      node->caught_at = 0;
-    }
+    if (node->judged_at != 0 && node->keeps_up == keeps_up) continue;
+    node->keeps_up = keeps_up;
+    node->judged_at = now;
   }
+}
+
+static bool has_kept_up(const struct follow_node *node, uint64_t now, uint64_t ms) {
+  return node->judged_at != 0 && node->keeps_up && now - node->judged_at >= ms;
 }
 
 void follow_heard(struct follow *f, struct follow_node *node, const struct follow_role *role, uint64_t asked_at, uint64_t now) {
@@ -96,15 +102,11 @@ static void settle_floor(struct follow *f, uint64_t now) {
     known++;
     if (f->answers[i].epoch > highest) highest = f->answers[i].epoch;
   }
-  if (highest >= f->floor || known * 2 <= f->sentinels) {
-    if (highest > f->floor) f->floor = highest;
-    f->below_since = 0;
-  } else if (f->below_since == 0) {
-    f->below_since = now;
-  } else if (now - f->below_since >= FLOOR_MS) {
-    f->floor = highest;
-    f->below_since = 0;
-  }
+  bool below = highest < f->floor && known * 2 > f->sentinels;
+  if (below && f->below_since == 0) f->below_since = now;
+  if (below && now - f->below_since < FLOOR_MS) return;
+  if (below || highest > f->floor) f->floor = highest;
+  f->below_since = 0;
 }
 
 static bool credible(const struct follow *f, const struct follow_answer *a, uint64_t now) {
@@ -170,7 +172,7 @@ const struct addr *follow_decide(struct follow *f, uint64_t now) {
   f->announced_at = now;
   f->expected_until = 0;
   memcpy(f->lineage, next->replid, sizeof f->lineage);
-  for (size_t i = 0; i < f->node_count; i++) f->nodes[i].caught_at = f->nodes[i].lags_at = 0;
+  for (size_t i = 0; i < f->node_count; i++) f->nodes[i].judged_at = 0;
   return &f->primary;
 }
 
@@ -183,7 +185,7 @@ static bool lists(const struct follow_answer *a, const struct addr *addr) {
 
 static bool counts(const struct follow *f, const struct follow_node *node, uint64_t now) {
   if (addr_equal(&node->addr, &f->primary)) return false;
-  if (f->manage && node->caught_at != 0 && now - node->caught_at >= COUNTS_MS) return true;
+  if (f->manage && has_kept_up(node, now, COUNTS_MS)) return true;
   size_t viewed = 0;
   for (size_t i = 0; i < f->sentinels; i++) viewed += f->answers[i].viewed;
   for (size_t i = 0; i < f->sentinels; i++) {
@@ -218,9 +220,9 @@ struct follow_node *follow_laggard(struct follow *f, uint64_t now, unsigned afte
   for (size_t i = 0; f->manage && i < f->node_count; i++) {
     struct follow_node *node = &f->nodes[i];
     if (!counts(f, node, now)) continue;
-    if (node->lags_at == 0) {
+    if (node->judged_at == 0 || node->keeps_up) {
       others++;
-    } else if (node->known && node->priority != 0 && now - node->lags_at >= after_ms) {
+    } else if (node->known && node->priority != 0 && now - node->judged_at >= after_ms) {
       laggard = node;
     }
   }
@@ -230,8 +232,7 @@ struct follow_node *follow_laggard(struct follow *f, uint64_t now, unsigned afte
 struct follow_node *follow_recovered(struct follow *f, uint64_t now) {
   for (size_t i = 0; f->manage && f->following && i < f->node_count; i++) {
     struct follow_node *node = &f->nodes[i];
-    if (!node->known || node->role.primary || node->priority != 0) continue;
-    if (node->caught_at != 0 && now - node->caught_at >= RECOVERED_MS) return node;
+    if (node->known && !node->role.primary && node->priority == 0 && has_kept_up(node, now, RECOVERED_MS)) return node;
   }
   return NULL;
 }
@@ -312,55 +313,36 @@ bool follow_parse_role(const redisReply *reply, struct follow_role *out) {
   return true;
 }
 
-/* The value of a line "name:value\r\n" of INFO, into `out`. */
-static bool info_line(const char *text, const char *name, char *out, size_t size) {
-  size_t len = strlen(name);
-  for (const char *line = text; line != NULL; line = strchr(line, '\n')) {
-    if (*line == '\n') line++;
-    if (strncmp(line, name, len) != 0 || line[len] != ':') continue;
-    size_t n = strcspn(line + len + 1, "\r\n");
-    if (n >= size) return false;
-    memcpy(out, line + len + 1, n);
-    out[n] = '\0';
-    return true;
-  }
-  return false;
+/* The value after `name` in INFO, to the line's end, into `out`. */
+static bool info_value(const char *text, const char *name, char *out, size_t size) {
+  const char *value = strstr(text, name);
+  size_t len = value != NULL ? strcspn(value += strlen(name), "\r\n") : size;
+  if (len >= size) return false;
+  memcpy(out, value, len);
+  out[len] = '\0';
+  return true;
 }
 
 bool follow_parse_info(const redisReply *reply, struct follow_node *out) {
   char replid[FOLLOW_REPLID_MAX], replid2[FOLLOW_REPLID_MAX], priority[16] = "1"; /* a primary has none */
-  if (!is_text(reply) || !info_line(reply->str, "master_replid", replid, sizeof replid)) return false;
-  if (!info_line(reply->str, "master_replid2", replid2, sizeof replid2)) return false;
-  info_line(reply->str, "slave_priority", priority, sizeof priority);
+  if (!is_text(reply) || !info_value(reply->str, "master_replid:", replid, sizeof replid)) return false;
+  if (!info_value(reply->str, "master_replid2:", replid2, sizeof replid2)) return false;
+  info_value(reply->str, "slave_priority:", priority, sizeof priority);
   memcpy(out->replid, replid, sizeof replid);
   memcpy(out->replid2, strcmp(replid2, NO_REPLID) == 0 ? "" : replid2, strcmp(replid2, NO_REPLID) == 0 ? 1 : sizeof replid2);
   out->priority = (unsigned)strtoul(priority, NULL, 10);
   return true;
 }
 
-/* Cuts `text` at its blanks, into `copy`. Returns the number of words; 0 when there are more than `max`. */
-static size_t split(const char *text, char copy[static EVENT_MAX], const char **word, size_t max) {
-  char *save = NULL;
-  size_t words = 0;
-  if (strlen(text) >= EVENT_MAX) return 0;
-  memcpy(copy, text, strlen(text) + 1);
-  for (char *w = strtok_r(copy, " ", &save); w != NULL; w = strtok_r(NULL, " ", &save)) {
-    if (words == max) return 0;
-    word[words++] = w;
-  }
-  return words;
-}
-
 bool follow_parse_switch(const char *text, const char *master_name, struct addr *to) {
-  char copy[EVENT_MAX];
-  const char *word[5];
-  return split(text, copy, word, 5) == 5 && strcmp(word[0], master_name) == 0 && addr_set(to, word[3], word[4]);
+  char name[256], ip[64], port[8], more[2];
+  int words = sscanf(text, "%255s %*s %*s %63s %7s %1s", name, ip, port, more);
+  return words == 3 && strcmp(name, master_name) == 0 && addr_set(to, ip, port);
 }
 
 bool follow_parse_event(const char *text, const char *master_name) {
-  char copy[EVENT_MAX];
-  const char *word[10];
-  size_t words = split(text, copy, word, 10);
-  if (words >= 4 && strcmp(word[0], "master") == 0) return strcmp(word[1], master_name) == 0;
-  return words >= 8 && strcmp(word[0], "slave") == 0 && strcmp(word[5], master_name) == 0;
+  char kind[8], name[256], port[8], primary[256];
+  int words = sscanf(text, "%7s %255s %*s %7s @ %255s", kind, name, port, primary);
+  if (words >= 3 && strcmp(kind, "master") == 0) return strcmp(name, master_name) == 0;
+  return words == 4 && strcmp(kind, "slave") == 0 && strcmp(primary, master_name) == 0;
 }

@@ -63,8 +63,8 @@ struct follow_node {
   struct follow_role role;
   unsigned priority;
   char replid[FOLLOW_REPLID_MAX], replid2[FOLLOW_REPLID_MAX];
-  uint64_t caught_at; /* 0, or since when it is linked to the primary and has what the primary had a poll ago */
-  uint64_t lags_at;   /* 0, or since when it has not */
+  bool keeps_up;      /* it is linked to the primary and has what the primary had a poll ago */
+  uint64_t judged_at; /* since when that is so, or is not so; 0: not judged yet */
 };
 
 struct follow {
@@ -100,6 +100,8 @@ const struct addr *follow_decide(struct follow *f, uint64_t now);
 /* Whom the Sentinels name; it is the one to ask. NULL: nobody credible. */
 const struct addr *follow_named(const struct follow *f, uint64_t now);
 
+/* Replicas that were online at the primary when it was last asked. */
+size_t follow_linked(const struct follow *f);
 /* The replicas that count, into `out`; returns how many. */
 size_t follow_counted(const struct follow *f, uint64_t now, struct addr out[static FOLLOW_NODES_MAX]);
 /* The primary's ROLE shows that all of them, and at least `least` replicas, have what was written up to `offset`; and nobody

@@ -14,8 +14,9 @@ struct hold_item {
   uint64_t deadline;             /* in loop time */
 };
 
+/* A ring; not to be copied. */
 struct hold {
-  struct hold_item *first, *last;
+  struct hold_item end; /* its next is the first, its prev the last */
   size_t count, max;
 };
 

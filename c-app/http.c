@@ -1,9 +1,7 @@
 #include "http.h"
-#include "addr.h"
 #include "hold.h"
 #include "log.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -13,8 +11,8 @@
 #define SWEEP_MS 100
 #define LINGER_MS 1000   /* after an error: the client gets this long to read the answer before the reset */
 #define KEPT_MAX 65536   /* bytes of further requests kept while one is answered */
+#define FILES_MAX 1000000
 #define FILES_LEFT 64    /* descriptors that clients do not get: Redis, Sentinels, libuv, the log */
-#define CONNECTIONS_MAX 1000000
 #define HEAD_MAX 1024    /* an answer's head, with HTTP_EXTRA_MAX, and a line end */
 
 enum state {
@@ -34,6 +32,7 @@ struct conn {
   struct buf kept; /* received, not parsed yet */
   enum state state;
   bool released;    /* libuv has let go of the handle */
+  bool handled;     /* the handler has the exchange */
   bool feeding;     /* feed() is on the stack */
   bool paused;      /* not reading */
   bool ended;       /* the client sends nothing more */
@@ -42,37 +41,23 @@ struct conn {
 
 struct http_server {
   uv_loop_t *loop;
-  struct http_options opt;
+  const struct config *cfg;
   const struct http_events *events;
   void *owner;
   uv_tcp_t listener;
   uv_timer_t sweep;
   struct hold conns; /* all, in no order: their deadlines are not the list's */
+  size_t files;      /* descriptors for clients */
   struct http_exchange *spare;
   struct buf out; /* the answer that is being made */
-  bool listening, draining, stopped;
+  bool listening;
   bool stalled; /* a connection waits to be accepted: connections_max is reached, or memory is short */
-  void (*drained)(void *arg); /* NULL: nobody asked, or told already */
-  void *drained_arg;
   char date[40]; /* made by the sweep */
-};
-
-/* An answer's rest that waits for the socket; freed by on_written. */
-struct rest {
-  uv_write_t write;
-  char data[];
 };
 
 static void feed(struct conn *c, const char *data, size_t len);
 static void on_connection(uv_stream_t *listener, int status);
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *b);
-
-static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *b) {
-  static char area[65536];
-  (void)handle;
-  (void)suggested;
-  *b = uv_buf_init(area, sizeof area);
-}
 
 /* exchanges */
 
@@ -86,7 +71,7 @@ static bool take_exchange(struct conn *c) {
     if (x == NULL) return false;
     x->user = x + 1;
   }
-  request_init(&x->request, s->opt.body_max);
+  request_init(&x->request, s->cfg->body_max);
   x->route = ROUTE_NONE;
   x->conn = c;
   c->x = x;
@@ -95,11 +80,10 @@ static bool take_exchange(struct conn *c) {
 
 /* All are kept: there are never more than requests were under way at once. */
 static void give_exchange(struct conn *c) {
-  struct http_exchange *x = c->x;
-  if (x == NULL) return;
-  request_free(&x->request);
-  x->next = c->server->spare;
-  c->server->spare = x;
+  if (c->x == NULL) return;
+  buf_free(&c->x->rest);
+  c->x->next = c->server->spare;
+  c->server->spare = c->x;
   c->x = NULL;
 }
 
@@ -107,7 +91,8 @@ static void give_exchange(struct conn *c) {
 
 /* The handler's exchange keeps the struct alive until it is answered. */
 static void free_if_done(struct conn *c) {
-  if (!c->released || c->x != NULL) return;
+  if (!c->released || c->handled) return;
+  give_exchange(c);
   buf_free(&c->kept);
   free(c);
 }
@@ -118,27 +103,15 @@ static void on_closed(uv_handle_t *handle) {
   free_if_done(c);
 }
 
-static void tell_drained(struct http_server *s) {
-  if (s->conns.count > 0 || s->drained == NULL) return;
-  void (*drained)(void *arg) = s->drained;
-  s->drained = NULL;
-  drained(s->drained_arg);
-}
-
 static void conn_close(struct conn *c) {
   struct http_server *s = c->server;
   if (c->state == CLOSED) return;
-  bool busy = c->state == BUSY;
   c->state = CLOSED;
   hold_remove(&s->conns, &c->item);
+  metrics.connections = s->conns.count;
   uv_close((uv_handle_t *)&c->tcp, on_closed);
-  if (busy) {
-    s->events->gone(s->owner, c->x);
-  } else {
-    give_exchange(c);
-  }
+  if (c->handled) s->events->gone(s->owner, c->x);
   if (s->stalled && s->listening) on_connection((uv_stream_t *)&s->listener, 0);
-  tell_drained(s);
 }
 
 static void set_deadline(struct conn *c, uint64_t ms) { c->deadline = uv_now(c->server->loop) + ms; }
@@ -153,7 +126,7 @@ static void next_request(struct conn *c) {
     c->state = LINGERING;
     set_deadline(c, LINGER_MS);
     buf_free(&c->kept);
-    if (c->paused && uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read) < 0) c->ended = true;
+    if (c->paused && uv_read_start((uv_stream_t *)&c->tcp, buf_area, on_read) < 0) c->ended = true;
     uv_os_fd_t fd;
     if (c->ended || uv_fileno((uv_handle_t *)&c->tcp, &fd) < 0 || shutdown(fd, SHUT_WR) != 0) conn_close(c);
     return;
@@ -169,39 +142,26 @@ static void next_request(struct conn *c) {
 }
 
 static void on_written(uv_write_t *write, int status) {
-  struct conn *c = write->data;
-  free((struct rest *)(void *)write);
-  if (c->state != WRITING) return;
+  struct conn *c = ((struct http_exchange *)write->data)->conn;
   if (status < 0) {
     conn_close(c);
-  } else {
+  } else if (c->state == WRITING) {
     next_request(c);
   }
 }
 
-/* Sends what is in the server's buffer; what the socket does not take is copied, and awaited. */
+/* Sends what is in the server's buffer. */
 static void send_out(struct conn *c) {
-  const struct buf *out = &c->server->out;
-  uv_buf_t b = uv_buf_init(out->data, (unsigned)out->len);
-  int n = uv_try_write((uv_stream_t *)&c->tcp, &b, 1);
-  if (n == (int)out->len) {
+  struct http_exchange *x = c->x;
+  x->write.data = x;
+  int rc = buf_write((uv_stream_t *)&c->tcp, &c->server->out, &x->write, &x->rest, on_written);
+  if (rc > 0) {
     next_request(c);
-    return;
-  }
-  size_t sent = n < 0 ? 0 : (size_t)n;
-  struct rest *rest = n < 0 && n != UV_EAGAIN ? NULL : malloc(sizeof *rest + out->len - sent);
-  if (rest == NULL) {
+  } else if (rc < 0) {
     conn_close(c);
-    return;
-  }
-  memcpy(rest->data, out->data + sent, out->len - sent);
-  rest->write.data = c;
-  c->state = WRITING;
-  set_deadline(c, c->server->opt.client_timeout_ms);
-  b = uv_buf_init(rest->data, (unsigned)(out->len - sent));
-  if (uv_write(&rest->write, (uv_stream_t *)&c->tcp, &b, 1, on_written) < 0) {
-    free(rest);
-    conn_close(c);
+  } else {
+    c->state = WRITING;
+    set_deadline(c, c->server->cfg->client_timeout_ms);
   }
 }
 
@@ -219,28 +179,21 @@ static const char *reason(int status) {
   return table[i].text;
 }
 
-/* snprintf would cost a twentieth of the whole request. */
-static char *put_number(char *to, size_t n) {
-  if (n > 9) to = put_number(to, n / 10);
-  *to = (char)('0' + n % 10);
-  return to + 1;
-}
-
 static void write_answer(struct conn *c, const struct http_answer *a) {
   struct buf *out = &c->server->out;
   const struct request *r = &c->x->request;
   bool no_length = a->status == 204 || a->status == 304, line = a->type == NULL;
-  if (!r->keep_alive || c->server->draining || (c->ended && c->kept.len == 0)) c->close_after = true;
+  if (!r->keep_alive || !c->server->listening || (c->ended && c->kept.len == 0)) c->close_after = true;
   out->len = 0;
   if (!buf_reserve(out, HEAD_MAX + a->len)) {
     conn_close(c);
     return;
   }
-  char *at = stpcpy(put_number(stpcpy(out->data, "HTTP/1.1 "), (size_t)a->status), " ");
+  char *at = stpcpy(buf_number(stpcpy(out->data, "HTTP/1.1 "), (size_t)a->status), " ");
   at = stpcpy(stpcpy(stpcpy(stpcpy(at, reason(a->status)), "\r\nDate: "), c->server->date), "\r\n");
   if (!no_length) {
     at = stpcpy(stpcpy(stpcpy(at, "Content-Type: "), line ? "text/plain" : a->type), "\r\nContent-Length: ");
-    at = stpcpy(put_number(at, a->len + line), "\r\n");
+    at = stpcpy(buf_number(at, a->len + line), "\r\n");
   }
   if (c->close_after || r->http_1_0) at = stpcpy(at, c->close_after ? "Connection: close\r\n" : "Connection: keep-alive\r\n");
   at = stpcpy(stpcpy(at, a->extra != NULL ? a->extra : ""), "\r\n");
@@ -252,14 +205,13 @@ static void write_answer(struct conn *c, const struct http_answer *a) {
 
 void http_respond(struct http_exchange *x, const struct http_answer *a) {
   struct conn *c = x->conn;
+  c->handled = false;
   metrics_request(x->route, a->status, uv_hrtime() - x->started);
   if (c->state == CLOSED) {
-    give_exchange(c);
     free_if_done(c);
-    return;
+  } else {
+    write_answer(c, a);
   }
-  c->state = WRITING;
-  write_answer(c, a);
 }
 
 /* An answer to what is no request; the connection ends with it. */
@@ -314,7 +266,7 @@ static void feed(struct conn *c, const char *data, size_t len) {
         conn_close(c);
         break;
       }
-      set_deadline(c, s->opt.client_timeout_ms);
+      set_deadline(c, s->cfg->client_timeout_ms);
     }
     struct http_exchange *x = c->x;
     enum request_verdict v = request_feed(&x->request, data, len, &used);
@@ -324,6 +276,7 @@ static void feed(struct conn *c, const char *data, size_t len) {
       reject(c, x->request.status, x->request.why);
     } else if (v == REQUEST_DONE) {
       c->state = BUSY;
+      c->handled = true;
       x->started = uv_hrtime();
       s->events->request(s->owner, x);
     } else if (x->request.wants_continue) {
@@ -335,7 +288,7 @@ static void feed(struct conn *c, const char *data, size_t len) {
     keep(c, data, len);
   } else if (c->state == READING && c->paused && !c->ended) {
     c->paused = false;
-    if (uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read) < 0) conn_close(c);
+    if (uv_read_start((uv_stream_t *)&c->tcp, buf_area, on_read) < 0) conn_close(c);
   }
 }
 
@@ -345,23 +298,22 @@ static void feed(struct conn *c, const char *data, size_t len) {
 static void on_connection(uv_stream_t *listener, int status) {
   struct http_server *s = listener->data;
   if (status < 0) {
-    log_error("accept: %s", uv_strerror(status));
+    log_line(LOG_ERROR, "accept: %s", uv_strerror(status));
     return;
   }
-  bool full = s->conns.count >= s->opt.connections_max;
+  bool full = s->conns.count >= (s->cfg->connections_max > 0 ? s->cfg->connections_max : s->files);
   if (full && !s->stalled) metrics.accept_pauses++;
   struct conn *c = full ? NULL : calloc(1, sizeof *c);
-  s->stalled = c == NULL || uv_tcp_init(s->loop, &c->tcp) < 0;
-  if (s->stalled) {
-    free(c);
-    return;
-  }
+  s->stalled = c == NULL;
+  if (s->stalled) return;
+  uv_tcp_init(s->loop, &c->tcp); /* cannot fail: it only fills in the struct */
   c->tcp.data = c;
   c->server = s;
   hold_return(&s->conns, &c->item);
+  metrics.connections = s->conns.count;
   set_deadline(c, HTTP_IDLE_MS);
   if (uv_accept(listener, (uv_stream_t *)&c->tcp) < 0 || uv_tcp_nodelay(&c->tcp, 1) < 0 ||
-      uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read) < 0) {
+      uv_read_start((uv_stream_t *)&c->tcp, buf_area, on_read) < 0) {
     conn_close(c);
   }
 }
@@ -374,38 +326,34 @@ static void on_sweep(uv_timer_t *timer) {
   struct hold_item *next;
   if (gmtime_r(&date, &tm) != NULL) strftime(s->date, sizeof s->date, "%a, %d %b %Y %H:%M:%S GMT", &tm);
   if (s->stalled && s->listening) on_connection((uv_stream_t *)&s->listener, 0);
-  for (struct hold_item *item = s->conns.first; item != NULL; item = next) {
+  for (struct hold_item *item = s->conns.end.next; item != &s->conns.end; item = next) {
     struct conn *c = (struct conn *)item;
+    bool idle = c->state == READING && c->x == NULL, late = c->state != BUSY && now >= c->deadline;
     next = item->next;
-    if (c->state == BUSY || now < c->deadline) continue;
-    if (c->state == READING && c->x != NULL) {
+    if (late && c->state == READING && !idle) {
       reject(c, 408, "the request took too long");
-    } else {
+    } else if (late || (idle && !s->listening)) {
       conn_close(c);
     }
   }
 }
 
-void http_set_limits(struct http_server *s, const struct http_options *options) {
-  struct rlimit files = {.rlim_cur = CONNECTIONS_MAX};
-  s->opt = *options;
-  if (s->opt.connections_max > 0) return;
-  if (getrlimit(RLIMIT_NOFILE, &files) < 0 || files.rlim_cur > CONNECTIONS_MAX) files.rlim_cur = CONNECTIONS_MAX;
-  s->opt.connections_max = (unsigned)(files.rlim_cur > 2 * FILES_LEFT ? files.rlim_cur - FILES_LEFT : files.rlim_cur / 2);
-}
-
-struct http_server *http_new(uv_loop_t *loop, const struct http_options *options, const struct http_events *events, void *owner) {
+struct http_server *http_new(uv_loop_t *loop, const struct config *config, const struct http_events *events, void *owner) {
+  struct rlimit files;
   struct http_server *s = calloc(1, sizeof *s);
   if (s == NULL) return NULL;
   s->loop = loop;
+  s->cfg = config;
   s->events = events;
   s->owner = owner;
-  http_set_limits(s, options);
   hold_init(&s->conns, 0);
-  if (uv_tcp_init(loop, &s->listener) < 0) {
-    free(s);
-    return NULL;
-  }
+  bool known = getrlimit(RLIMIT_NOFILE, &files) == 0;
+  rlim_t before = files.rlim_cur;
+  files.rlim_cur = files.rlim_max;
+  if (known && setrlimit(RLIMIT_NOFILE, &files) < 0) files.rlim_cur = before;
+  size_t most = known && files.rlim_cur < FILES_MAX ? (size_t)files.rlim_cur : FILES_MAX;
+  s->files = most > 2 * FILES_LEFT ? most - FILES_LEFT : most / 2;
+  uv_tcp_init(loop, &s->listener); /* these cannot fail: they only fill in the structs */
   uv_timer_init(loop, &s->sweep);
   s->listener.data = s->sweep.data = s;
   s->listening = true;
@@ -413,11 +361,9 @@ struct http_server *http_new(uv_loop_t *loop, const struct http_options *options
 }
 
 int http_listen(struct http_server *s, const char *ip, unsigned *port) {
-  struct addr a = {.port = (uint16_t)*port};
   struct sockaddr_storage at;
   int len = sizeof at;
-  snprintf(a.ip, sizeof a.ip, "%s", ip);
-  if (!addr_sockaddr(&a, &at)) return UV_EINVAL;
+  if (!addr_sockaddr(ip, *port, &at)) return UV_EINVAL;
   int rc = uv_tcp_bind(&s->listener, (struct sockaddr *)&at, 0);
   if (rc == 0) rc = uv_listen((uv_stream_t *)&s->listener, BACKLOG, on_connection);
   if (rc == 0) rc = uv_tcp_getsockname(&s->listener, (struct sockaddr *)&at, &len);
@@ -428,34 +374,20 @@ int http_listen(struct http_server *s, const char *ip, unsigned *port) {
   return 0;
 }
 
-unsigned http_connections(const struct http_server *s) { return (unsigned)s->conns.count; }
-
 static void stop_listening(struct http_server *s) {
   if (!s->listening) return;
   s->listening = false;
   uv_close((uv_handle_t *)&s->listener, NULL);
 }
 
-void http_drain(struct http_server *s, void (*drained)(void *arg), void *arg) {
-  s->draining = true;
-  s->drained = drained;
-  s->drained_arg = arg;
+void http_drain(struct http_server *s) {
   stop_listening(s);
-  struct hold_item *next;
-  for (struct hold_item *item = s->conns.first; item != NULL; item = next) {
-    struct conn *c = (struct conn *)item;
-    next = item->next;
-    if (c->state == READING && c->x == NULL) conn_close(c);
-  }
-  tell_drained(s);
+  on_sweep(&s->sweep);
 }
 
 void http_stop(struct http_server *s) {
-  if (s->stopped) return;
-  s->stopped = true;
-  s->drained = NULL;
   stop_listening(s);
-  while (s->conns.first != NULL) conn_close((struct conn *)s->conns.first);
+  while (s->conns.count > 0) conn_close((struct conn *)s->conns.end.next);
   uv_close((uv_handle_t *)&s->sweep, NULL);
 }
 
@@ -464,6 +396,7 @@ void http_free(struct http_server *s) {
   while (s->spare != NULL) {
     struct http_exchange *x = s->spare;
     s->spare = x->next;
+    request_free(&x->request);
     free(x);
   }
   buf_free(&s->out);

@@ -27,9 +27,11 @@ struct http_exchange {
   struct request request;
   enum metrics_route route; /* for the metrics; the handler sets it */
   void *user;               /* the handler's: http_events.user_size bytes, not initialised */
-  struct conn *conn;        /* private, as are the next two */
+  struct conn *conn;        /* private, as are the next ones */
   struct http_exchange *next;
   uint64_t started; /* in ns, when the request was complete */
+  uv_write_t write;
+  struct buf rest; /* of the answer, lent to libuv until it is written */
 };
 
 struct http_answer {
@@ -47,22 +49,14 @@ struct http_events {
   void (*gone)(void *owner, struct http_exchange *x);
 };
 
-struct http_options {
-  unsigned client_timeout_ms;
-  size_t body_max;
-  unsigned connections_max; /* 0: as many as RLIMIT_NOFILE allows, with some descriptors left for the rest */
-};
-
-/* NULL when memory is short. `events` must outlive the server. */
-struct http_server *http_new(uv_loop_t *loop, const struct http_options *options, const struct http_events *events, void *owner);
-/* Other limits, from the next request or connection on. */
-void http_set_limits(struct http_server *s, const struct http_options *options);
+/* NULL when memory is short. `config` and `events` are borrowed; a config that is changed in place holds from the next request or
+ * connection on. Raises RLIMIT_NOFILE as far as it may: it is what connections-max = 0 means, less some for the other parts. */
+struct http_server *http_new(uv_loop_t *loop, const struct config *config, const struct http_events *events, void *owner);
 /* 0, or libuv's error code. `port` gets the port in use (of interest when 0 was asked for). */
 int http_listen(struct http_server *s, const char *ip, unsigned *port);
 void http_respond(struct http_exchange *x, const struct http_answer *answer);
-unsigned http_connections(const struct http_server *s);
-/* `drained` runs once, when the last connection is closed; perhaps at once. */
-void http_drain(struct http_server *s, void (*drained)(void *arg), void *arg);
+/* It is done when metrics.connections is 0. */
+void http_drain(struct http_server *s);
 void http_stop(struct http_server *s);
 void http_free(struct http_server *s);
 

@@ -2,7 +2,9 @@
 #ifndef LOG_H
 #define LOG_H
 
-void log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
-void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* As systemd reads them in "<N>" at the start of a line. */
+enum log_priority { LOG_ERROR = 3, LOG_INFO = 6 };
+
+void log_line(enum log_priority priority, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -11,11 +11,13 @@
 #include "tls.h"
 #include "version.h"
 
+#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
+
+#define DRAIN_POLL_MS 10
 
 enum { EXIT_USAGE = 2 };
 
@@ -29,8 +31,8 @@ static const char usage[] =
 
 struct args {
   const char *config;
-  unsigned port;
-  bool has_port, check, version;
+  char *port;
+  int check, version;
 };
 
 struct app {
@@ -38,95 +40,31 @@ struct app {
   struct args args;
   struct config config;
   struct store *store;
-  struct routes *routes;
   struct http_server *http;
   struct notify notify;
-  uv_signal_t term, interrupt, hangup;
+  uv_signal_t signals[3];
   uv_timer_t drain;
-  bool stopping;
+  uint64_t drain_until; /* 0: not stopping */
 };
 
-static bool parse_port(const char *text, unsigned *port) {
-  char *end = NULL;
-  if (text == NULL || *text < '0' || *text > '9') return false;
-  unsigned long n = strtoul(text, &end, 10);
-  *port = (unsigned)n;
-  return *end == '\0' && n <= 65535;
-}
-
 static bool parse_args(struct args *a, int argc, char **argv) {
-  for (int i = 1; i < argc; i++) {
-    const char *value = i + 1 < argc ? argv[i + 1] : NULL;
-    if (strcmp(argv[i], "--version") == 0) {
-      a->version = true;
-    } else if (strcmp(argv[i], "--check") == 0) {
-      a->check = true;
-    } else if (strcmp(argv[i], "--config") == 0 && value != NULL) {
-      a->config = value;
-      i++;
-    } else if (strcmp(argv[i], "--port") == 0 && parse_port(value, &a->port)) {
-      a->has_port = true;
-      i++;
-    } else {
-      fprintf(stderr, "sessiond: cannot use argument \"%s\"\n%s", argv[i], usage);
-      return false;
-    }
+  const struct option options[] = {{"config", required_argument, NULL, 'c'}, {"port", required_argument, NULL, 'p'},
+                                   {"check", no_argument, &a->check, 1}, {"version", no_argument, &a->version, 1}, {0}};
+  bool good = true;
+  for (int o = 0; o != -1; o = getopt_long(argc, argv, "", options, NULL)) {
+    if (o == 'c') a->config = optarg;
+    if (o == 'p') a->port = optarg;
+    if (o == '?') good = false;
   }
-  if (a->config == NULL && !a->version) fputs(usage, stderr);
-  return a->config != NULL || a->version;
+  good = good && optind == argc && (a->config != NULL || a->version);
+  if (!good) fputs(usage, stderr);
+  return good;
 }
 
-/* Closes what is left; the loop then ends by itself. */
-static void stop(struct app *app) {
-  http_stop(app->http);
-  store_stop(app->store);
-  notify_stop(&app->notify);
-  uv_close((uv_handle_t *)&app->term, NULL);
-  uv_close((uv_handle_t *)&app->interrupt, NULL);
-  uv_close((uv_handle_t *)&app->hangup, NULL);
-  uv_close((uv_handle_t *)&app->drain, NULL);
-}
-
-static void on_drain_deadline(uv_timer_t *timer) {
-  struct app *app = timer->data;
-  unsigned left = http_connections(app->http);
-  if (left > 0) log_error("%u connections were cut: not finished within drain-ms", left);
-  stop(app);
-}
-
-/* Not stop() itself: this comes from inside a connection that is being closed. */
-static void on_drained(void *arg) {
-  struct app *app = arg;
-  uv_timer_start(&app->drain, on_drain_deadline, 0, 0);
-}
-
-static void on_signal(uv_signal_t *handle, int number) {
-  struct app *app = handle->data;
-  if (app->stopping) return;
-  app->stopping = true;
-  log_info("signal %d: draining %u connections", number, http_connections(app->http));
-  notify_send(&app->notify, "STOPPING=1");
-  uv_timer_start(&app->drain, on_drain_deadline, app->config.drain_ms, 0);
-  http_drain(app->http, on_drained, app);
-}
-
-/* As many open files as we may have. Where that fails, what there is has to do. */
-static void raise_descriptors(void) {
-  struct rlimit files;
-  if (getrlimit(RLIMIT_NOFILE, &files) < 0) return;
-  files.rlim_cur = files.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &files);
-}
-
-static struct http_options limits(const struct config *c) {
-  return (struct http_options){
-      .client_timeout_ms = c->client_timeout_ms, .body_max = c->body_max, .connections_max = c->connections_max};
-}
-
-/* The file, and the files that it names. */
+/* The file, what overrules it, and the files that it names. */
 static bool load(struct config *c, const struct args *args, char error[static CONFIG_ERROR_MAX]) {
   if (!config_load(c, args->config, error)) return false;
-  if (args->has_port) c->port = args->port;
+  if (args->port != NULL && !config_set(c, "port", args->port, "--port", error)) return false;
   if (c->tls_ca[0] == '\0') return true;
   struct tls *tls = tls_new(c->tls_ca, c->tls_cert, c->tls_key, c->tls_name, error, CONFIG_ERROR_MAX);
   tls_free(tls);
@@ -137,54 +75,70 @@ static bool reload(struct app *app) {
   struct config old = app->config, new;
   char error[CONFIG_ERROR_MAX];
   if (!load(&new, &app->args, error)) {
-    log_error("%s", error);
+    log_line(LOG_ERROR, "%s", error);
     return false;
   }
-  if (strcmp(new.listen, old.listen) != 0 || new.port != old.port) log_error("listen and port change with a restart only");
+  if (strcmp(new.listen, old.listen) != 0 || new.port != old.port) log_line(LOG_ERROR, "listen and port change with a restart only");
   memcpy(new.listen, old.listen, sizeof new.listen);
   new.port = old.port;
   app->config = new;
-  if (!store_reload(app->store)) {
-    app->config = old;
-    return false;
-  }
-  struct http_options o = limits(&app->config);
-  http_set_limits(app->http, &o);
-  return true;
+  if (store_reload(app->store)) return true;
+  app->config = old;
+  return false;
 }
 
-static void on_hangup(uv_signal_t *handle, int number) {
+/* Until the connections are closed, or it has taken too long. Closes what is left; the loop then ends by itself. */
+static void on_drain(uv_timer_t *timer) {
+  struct app *app = timer->data;
+  if (metrics.connections > 0 && uv_now(&app->loop) < app->drain_until) return;
+  if (metrics.connections > 0) log_line(LOG_ERROR, "%u connections were cut: not finished within drain-ms", (unsigned)metrics.connections);
+  http_stop(app->http);
+  store_stop(app->store);
+  notify_stop(&app->notify);
+  for (size_t i = 0; i < sizeof app->signals / sizeof app->signals[0]; i++) uv_close((uv_handle_t *)&app->signals[i], NULL);
+  uv_close((uv_handle_t *)&app->drain, NULL);
+}
+
+static void on_signal(uv_signal_t *handle, int number) {
   struct app *app = handle->data;
-  (void)number;
-  if (app->stopping) return;
-  notify_reloading(&app->notify);
-  log_info("%s: %s", app->args.config, reload(app) ? "read again" : "not taken over, the settings stay as they were");
-  notify_send(&app->notify, "READY=1");
-}
-
-static void watch(struct app *app, uv_signal_t *handle, uv_signal_cb fn, int number) {
-  uv_signal_init(&app->loop, handle);
-  handle->data = app;
-  uv_signal_start(handle, fn, number);
+  if (app->drain_until != 0) return;
+  if (number == SIGHUP) {
+    notify_reloading(&app->notify);
+    log_line(LOG_INFO, "%s: %s", app->args.config, reload(app) ? "read again" : "not taken over, the settings stay as they were");
+    notify_send(&app->notify, "READY=1");
+    return;
+  }
+  log_line(LOG_INFO, "signal %d: draining %u connections", number, (unsigned)metrics.connections);
+  notify_send(&app->notify, "STOPPING=1");
+  app->drain_until = uv_now(&app->loop) + app->config.drain_ms;
+  http_drain(app->http);
+  uv_timer_start(&app->drain, on_drain, 0, DRAIN_POLL_MS);
 }
 
 static bool start(struct app *app) {
-  struct http_options o = limits(&app->config);
+  static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
   unsigned port = app->config.port;
-  app->store = store_new(&app->loop, &app->config);
-  app->routes = app->store != NULL ? routes_new(app->store) : NULL;
-  app->http = app->routes != NULL ? http_new(&app->loop, &o, &routes_events, app->routes) : NULL;
+  if (uv_loop_init(&app->loop) == 0) app->store = store_new(&app->loop, &app->config);
+  if (app->store != NULL) app->http = http_new(&app->loop, &app->config, &routes_events, app->store);
   if (app->http == NULL) {
-    log_error("out of memory");
+    log_line(LOG_ERROR, "out of memory");
     return false;
   }
-  routes_serve(app->routes, app->http);
+  for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+    uv_signal_init(&app->loop, &app->signals[i]);
+    app->signals[i].data = app;
+    uv_signal_start(&app->signals[i], on_signal, numbers[i]);
+  }
+  uv_timer_init(&app->loop, &app->drain);
+  app->drain.data = app;
+  notify_init(&app->notify, &app->loop);
   int rc = http_listen(app->http, app->config.listen, &port);
   if (rc != 0) {
-    log_error("cannot listen on %s port %u: %s", app->config.listen, app->config.port, uv_strerror(rc));
+    log_line(LOG_ERROR, "cannot listen on %s port %u: %s", app->config.listen, app->config.port, uv_strerror(rc));
     return false;
   }
-  log_info("version %s listens on %s port %u", SESSIOND_VERSION, app->config.listen, port);
+  log_line(LOG_INFO, "version %s listens on %s port %u", SESSIOND_VERSION, app->config.listen, port);
+  notify_send(&app->notify, "READY=1");
   return true;
 }
 
@@ -202,24 +156,11 @@ int main(int argc, char **argv) {
   }
   if (app.args.check) return EXIT_SUCCESS;
   signal(SIGPIPE, SIG_IGN);
-  raise_descriptors();
-  if (uv_loop_init(&app.loop) < 0) {
-    log_error("cannot make an event loop");
-    return EXIT_FAILURE;
-  }
-  uv_timer_init(&app.loop, &app.drain);
-  app.drain.data = &app;
-  watch(&app, &app.term, on_signal, SIGTERM);
-  watch(&app, &app.interrupt, on_signal, SIGINT);
-  watch(&app, &app.hangup, on_hangup, SIGHUP);
-  notify_init(&app.notify, &app.loop);
   if (!start(&app)) return EXIT_FAILURE; /* the system takes back what was opened */
-  notify_send(&app.notify, "READY=1");
   uv_run(&app.loop, UV_RUN_DEFAULT);
   http_free(app.http);
   store_free(app.store);
-  routes_free(app.routes);
-  if (uv_loop_close(&app.loop) != 0) log_error("the loop ended with open handles");
-  log_info("ended");
+  if (uv_loop_close(&app.loop) != 0) log_line(LOG_ERROR, "the loop ended with open handles");
+  log_line(LOG_INFO, "ended");
   return EXIT_SUCCESS;
 }

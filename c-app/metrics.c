@@ -10,9 +10,8 @@
 struct metrics metrics;
 
 static const char *const routes[ROUTE_COUNT] = {"none", "healthz", "readyz", "metrics", "session_get", "session_put", "session_delete"};
-static const char *const redis_errors[REDIS_ERROR_COUNT] = {"READONLY", "LOADING", "MASTERDOWN", "NOREPLICAS",
-                                                            "MISCONF",  "OOM",     "NOSCRIPT",   "other"};
-static const char *const durabilities[METRICS_DURABILITIES] = {"async", "replicated", "fsynced"};
+const char *const metrics_redis_errors[REDIS_ERROR_COUNT] = {"READONLY", "LOADING", "MASTERDOWN", "NOREPLICAS",
+                                                             "MISCONF",  "OOM",     "NOSCRIPT",   "other"};
 
 /* Upper bounds in microseconds; the last bucket, +Inf, is the count. */
 static const uint32_t bounds_us[] = {100, 250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000, 1000000, 2500000, 5000000};
@@ -70,32 +69,33 @@ static void write_labelled(FILE *f, const char *name, const char *help, const ch
   for (size_t i = 0; i < count; i++) fprintf(f, "sessiond_%s{%s=\"%s\"} %" PRIu64 "\n", name, label, labels[i], values[i]);
 }
 
-char *metrics_text(const struct metrics_now *now, size_t *len) {
+char *metrics_text(size_t *len) {
   const struct metrics *m = &metrics;
   const struct {
     const char *name, *type, *help;
-    uint64_t value;
+    double value;
   } table[] = {
-      {"connections", "gauge", "Open connections of clients.", now->connections},
-      {"accept_pauses_total", "counter", "Times that no further client was accepted: connections-max was reached.", m->accept_pauses},
-      {"has_primary", "gauge", "1 while connected to a verified primary.", now->has_primary},
-      {"ready", "gauge", "1 while writes can be acknowledged.", now->ready},
-      {"replicas_linked", "gauge", "Replicas linked to the primary.", now->linked},
-      {"replicas_required", "gauge", "Replicas that a write waits for.", now->required},
-      {"replicas_excluded", "gauge", "Replicas that may not be promoted (replica-priority 0) and are not waited for.", now->excluded},
-      {"sentinels_connected", "gauge", "Sentinels that answer.", now->sentinels},
-      {"queue_depth", "gauge", "Requests not sent to Redis yet.", now->queued},
-      {"held", "gauge", "Of these, waiting for a primary or its replicas.", now->ready ? 0 : now->queued},
-      {"held_total", "counter", "Requests that had to wait for a primary.", m->held},
-      {"held_expired_total", "counter", "Held requests that reached their deadline.", m->held_expired},
-      {"held_refused_total", "counter", "Requests refused because too many were held.", m->held_refused},
-      {"resent_total", "counter", "Requests sent again, their connection lost or Redis not ready.", m->resent},
-      {"guard_hits_total", "counter", "Writes sent again that were found applied already.", m->guarded},
-      {"writes_unknown_total", "counter", "Writes whose outcome is not known.", m->unknown},
-      {"wait_short_total", "counter", "WAITs that too few replicas answered.", m->wait_short},
-      {"discoveries_total", "counter", "Searches for the primary.", now->discoveries},
-      {"failovers_total", "counter", "Changes of the primary followed.", now->failovers},
-      {"redis_connections_lost_total", "counter", "Connections to the primary that broke.", m->connections_lost},
+      {"connections", "gauge", "Open connections of clients.", (double)m->connections},
+      {"accept_pauses_total", "counter", "Times that no further client was accepted: connections-max was reached.", (double)m->accept_pauses},
+      {"has_primary", "gauge", "1 while connected to a verified primary.", (double)m->has_primary},
+      {"ready", "gauge", "1 while writes can be acknowledged.", (double)m->ready},
+      {"replicas_linked", "gauge", "Replicas linked to the primary.", (double)m->replicas_linked},
+      {"replicas_required", "gauge", "Replicas that a write waits for.", (double)m->replicas_required},
+      {"replicas_excluded", "gauge", "Replicas that may not be promoted (replica-priority 0) and are not waited for.", (double)m->replicas_excluded},
+      {"sentinels_connected", "gauge", "Sentinels that answer.", (double)m->sentinels},
+      {"queue_depth", "gauge", "Requests not sent to Redis yet.", (double)m->queued},
+      {"held", "gauge", "Of these, waiting for a primary or its replicas.", m->ready ? 0 : (double)m->queued},
+      {"held_total", "counter", "Requests that had to wait for a primary.", (double)m->held},
+      {"held_expired_total", "counter", "Held requests that reached their deadline.", (double)m->held_expired},
+      {"held_refused_total", "counter", "Requests refused because too many were held.", (double)m->held_refused},
+      {"resent_total", "counter", "Requests sent again, their connection lost or Redis not ready.", (double)m->resent},
+      {"guard_hits_total", "counter", "Writes sent again that were found applied already.", (double)m->guarded},
+      {"writes_unknown_total", "counter", "Writes whose outcome is not known.", (double)m->unknown},
+      {"wait_short_total", "counter", "WAITs that too few replicas answered.", (double)m->wait_short},
+      {"discoveries_total", "counter", "Searches for the primary.", (double)m->discoveries},
+      {"failovers_total", "counter", "Changes of the primary followed.", (double)m->failovers},
+      {"without_primary_seconds_total", "counter", "Time without a primary.", (double)(m->lost_ms + m->searching_ms) / 1e3},
+      {"redis_connections_lost_total", "counter", "Connections to the primary that broke.", (double)m->connections_lost},
   };
   char *text = NULL;
   FILE *f = open_memstream(&text, len);
@@ -105,12 +105,10 @@ char *metrics_text(const struct metrics_now *now, size_t *len) {
   write_requests(f);
   for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
     head(f, table[i].name, table[i].type, table[i].help);
-    fprintf(f, "sessiond_%s %" PRIu64 "\n", table[i].name, table[i].value);
+    fprintf(f, "sessiond_%s %.15g\n", table[i].name, table[i].value);
   }
-  head(f, "without_primary_seconds_total", "counter", "Time without a primary.");
-  fprintf(f, "sessiond_without_primary_seconds_total %.3f\n", (double)now->lost_ms / 1e3);
-  write_labelled(f, "acknowledged_writes_total", "Writes answered with success.", "durability", durabilities, m->acked, METRICS_DURABILITIES);
-  write_labelled(f, "redis_errors_total", "Error answers of Redis.", "kind", redis_errors, m->redis_errors, REDIS_ERROR_COUNT);
+  write_labelled(f, "acknowledged_writes_total", "Writes answered with success.", "durability", config_durabilities, m->acked, CONFIG_DURABILITIES);
+  write_labelled(f, "redis_errors_total", "Error answers of Redis.", "kind", metrics_redis_errors, m->redis_errors, REDIS_ERROR_COUNT);
   bool failed = ferror(f) != 0;
   if (fclose(f) == 0 && !failed) return text;
   free(text);

@@ -1,5 +1,6 @@
 #include "notify.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,29 +18,23 @@ static int open_socket(const char *path) {
   memcpy(to.sun_path, path, len);
   if (to.sun_path[0] == '@') to.sun_path[0] = '\0'; /* the abstract namespace */
   int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (fd < 0) return -1;
-  if (connect(fd, (struct sockaddr *)&to, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len)) < 0) {
-    close(fd);
-    return -1;
-  }
-  return fd;
+  if (fd < 0 || connect(fd, (struct sockaddr *)&to, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len)) == 0) return fd;
+  close(fd);
+  return -1;
 }
 
 void notify_init(struct notify *n, uv_loop_t *loop) {
-  *n = (struct notify){.fd = open_socket(getenv("NOTIFY_SOCKET"))};
   const char *usec = getenv("WATCHDOG_USEC"), *pid = getenv("WATCHDOG_PID");
-  if (n->fd < 0 || usec == NULL || (pid != NULL && strtol(pid, NULL, 10) != (long)getpid())) return;
-  unsigned long long ms = strtoull(usec, NULL, 10) / 2000;
-  if (ms == 0 || uv_timer_init(loop, &n->timer) < 0) return;
+  bool ours = usec != NULL && (pid == NULL || strtol(pid, NULL, 10) == (long)getpid());
+  unsigned long long ms = ours ? strtoull(usec, NULL, 10) / 2000 : 0;
+  n->fd = open_socket(getenv("NOTIFY_SOCKET"));
+  uv_timer_init(loop, &n->timer);
   n->timer.data = n;
-  n->has_timer = true;
-  uv_timer_start(&n->timer, on_timer, ms, ms);
+  if (n->fd >= 0 && ms > 0) uv_timer_start(&n->timer, on_timer, ms, ms);
 }
 
 void notify_send(struct notify *n, const char *message) {
-  if (n->fd < 0) return;
-  ssize_t sent = send(n->fd, message, strlen(message), MSG_NOSIGNAL);
-  (void)sent;
+  if (n->fd >= 0 && send(n->fd, message, strlen(message), MSG_NOSIGNAL) < 0) return;
 }
 
 void notify_reloading(struct notify *n) {
@@ -49,8 +44,7 @@ void notify_reloading(struct notify *n) {
 }
 
 void notify_stop(struct notify *n) {
-  if (n->has_timer) uv_close((uv_handle_t *)&n->timer, NULL);
-  n->has_timer = false;
+  uv_close((uv_handle_t *)&n->timer, NULL);
   if (n->fd >= 0) close(n->fd);
   n->fd = -1;
 }

@@ -5,12 +5,10 @@
 #ifndef NOTIFY_H
 #define NOTIFY_H
 
-#include <stdbool.h>
 #include <uv.h>
 
 struct notify {
   int fd; /* -1: nobody listens */
-  bool has_timer;
   uv_timer_t timer;
 };
 

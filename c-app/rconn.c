@@ -70,30 +70,28 @@ static struct pending take_head(struct rconn *c) {
   return p;
 }
 
-static void shut(struct rconn *c) {
+void rconn_close(struct rconn *c) {
   if (c->state == CLOSED) return;
   c->state = CLOSED;
   while (c->count > 0) {
     struct pending p = take_head(c);
-    if (p.fn != NULL) p.fn(c->owner, p.arg, NULL, p.end <= c->sent);
+    if (p.fn != NULL) p.fn(c->owner, &(struct rconn_answer){.arg = p.arg, .sent = p.end <= c->sent});
   }
   uv_close((uv_handle_t *)&c->tick, on_closed);
   uv_close((uv_handle_t *)&c->tcp, on_closed);
 }
 
-static void fail(struct rconn *c, const char *why) {
-  if (c->state == CLOSED) return;
+/* Always false. */
+static bool fail(struct rconn *c, const char *why) {
+  if (c->state == CLOSED) return false;
   char text[160];
   snprintf(text, sizeof text, "%s", why); /* `why` may lie in the reader or in a reply */
-  shut(c);
+  rconn_close(c);
   c->events->lost(c->owner, c, text);
+  return false;
 }
 
-void rconn_close(struct rconn *c) { shut(c); }
-
-size_t rconn_pending(const struct rconn *c) { return c->count; }
-
-size_t rconn_backlog(const struct rconn *c) { return c->out.len + c->sealed.len + (c->write_busy ? c->writing.len : 0); }
+size_t rconn_backlog(const struct rconn *c) { return c->out.len + c->sealed.len + c->writing.len; }
 
 static bool ring_grow(struct rconn *c) {
   if (c->count < c->cap) return true;
@@ -108,52 +106,31 @@ static bool ring_grow(struct rconn *c) {
   return true;
 }
 
-/* There is room for LENGTH_MAX. */
-static void put_length(struct buf *b, char type, size_t n) {
-  char text[LENGTH_MAX];
-  char *p = text + sizeof text;
-  *--p = '\n';
-  *--p = '\r';
-  do {
-    *--p = (char)('0' + n % 10);
-    n /= 10;
-  } while (n > 0);
-  *--p = type;
-  size_t len = (size_t)(text + sizeof text - p);
-  memcpy(b->data + b->len, p, len);
-  b->len += len;
-}
-
-static void begin(struct rconn *c, unsigned argc) {
+void rconn_begin(struct rconn *c, const char *head, size_t len) {
   c->start = c->out.len;
-  c->whole = ring_grow(c) && buf_reserve(&c->out, LENGTH_MAX);
-  if (c->whole) put_length(&c->out, '*', argc);
-}
-
-void rconn_begin(struct rconn *c, unsigned argc) {
-  begin(c, argc);
-  if (c->state != READY) c->whole = false;
+  c->whole = ring_grow(c) && buf_add(&c->out, head, len);
 }
 
 void rconn_arg2(struct rconn *c, const void *data, size_t len, const void *more, size_t more_len) {
-  struct buf *b = &c->out;
-  if (c->whole) c->whole = buf_reserve(b, LENGTH_MAX + len + more_len + 2);
+  if (c->whole) c->whole = buf_reserve(&c->out, LENGTH_MAX + len + more_len + 2);
   if (!c->whole) return;
-  put_length(b, '$', len + more_len);
-  if (len > 0) memcpy(b->data + b->len, data, len);
-  b->len += len;
-  if (more_len > 0) memcpy(b->data + b->len, more, more_len);
-  b->len += more_len;
-  memcpy(b->data + b->len, "\r\n", 2);
-  b->len += 2;
+  char *at = c->out.data + c->out.len;
+  *at++ = '$';
+  at = buf_number(at, len + more_len);
+  *at++ = '\r';
+  *at++ = '\n';
+  if (len > 0) memcpy(at, data, len);
+  if (more_len > 0) memcpy(at + len, more, more_len);
+  at += len + more_len;
+  *at++ = '\r';
+  *at++ = '\n';
+  c->out.len = (size_t)(at - c->out.data);
 }
 
 void rconn_arg(struct rconn *c, const void *data, size_t len) { rconn_arg2(c, data, len, NULL, 0); }
 
-static void arg_text(struct rconn *c, const char *text) { rconn_arg(c, text, strlen(text)); }
-
 bool rconn_end(struct rconn *c, rconn_reply_fn *fn, void *arg, unsigned blocks_ms) {
-  if (!c->whole) {
+  if (!c->whole || (c->state != READY && fn != NULL)) {
     c->out.len = c->start;
     return false;
   }
@@ -168,22 +145,27 @@ bool rconn_end(struct rconn *c, rconn_reply_fn *fn, void *arg, unsigned blocks_m
 bool rconn_ask(struct rconn *c, rconn_reply_fn *fn, void *arg, unsigned blocks_ms, ...) {
   va_list words, again;
   unsigned argc = 0;
+  char head[LENGTH_MAX];
   va_start(words, blocks_ms);
   va_copy(again, words);
   while (va_arg(words, const char *) != NULL) argc++;
-  rconn_begin(c, argc);
-  while (argc-- > 0) arg_text(c, va_arg(again, const char *));
+  rconn_begin(c, head, (size_t)snprintf(head, sizeof head, "*%u\r\n", argc));
+  for (const char *word; (word = va_arg(again, const char *)) != NULL;) rconn_arg(c, word, strlen(word));
   va_end(again);
   va_end(words);
   return rconn_end(c, fn, arg, blocks_ms);
 }
 
+/* Empties a write buffer. */
+static void clear(struct buf *b) {
+  b->len = 0;
+  if (b->cap > KEEP_BUFFER) buf_free(b);
+}
+
 static void on_written(uv_write_t *req, int status) {
   struct rconn *c = req->data;
   c->write_busy = false;
-  c->writing.len = 0;
-  if (c->writing.cap > KEEP_BUFFER) buf_free(&c->writing);
-  if (c->state == CLOSED) return;
+  clear(&c->writing);
   if (status < 0) {
     fail(c, uv_strerror(status));
   } else {
@@ -199,39 +181,17 @@ static bool seal(struct rconn *c) {
   return true;
 }
 
-void rconn_flush(struct rconn *c) {
-  if (c->state == CLOSED || c->write_busy) return;
-  if (c->tls != NULL && !seal(c)) {
-    fail(c, "TLS: cannot encrypt");
-    return;
-  }
+bool rconn_flush(struct rconn *c) {
+  if (c->state == CLOSED || c->write_busy) return c->state != CLOSED;
+  if (c->tls != NULL && !seal(c)) return fail(c, "TLS: cannot encrypt");
   struct buf *from = c->tls != NULL ? &c->sealed : &c->out;
-  if (from->len == 0) return;
-  uv_buf_t b = uv_buf_init(from->data, (unsigned)from->len);
-  int n = uv_try_write((uv_stream_t *)&c->tcp, &b, 1);
-  if (n == UV_EAGAIN) n = 0;
-  if (n < 0) {
-    fail(c, uv_strerror(n));
-    return;
-  }
-  /* What the kernel did not take is libuv's until on_written. It counts as sent: nobody can say how much was. */
-  c->sent = c->appended;
-  if ((size_t)n == from->len) {
-    from->len = 0;
-    if (from->cap > KEEP_BUFFER) buf_free(from);
-    return;
-  }
-  struct buf spare = c->writing;
-  c->writing = *from;
-  *from = spare;
-  c->write_busy = true;
-  c->write.data = c;
-  b = uv_buf_init(c->writing.data + n, (unsigned)(c->writing.len - (size_t)n));
-  int rc = uv_write(&c->write, (uv_stream_t *)&c->tcp, &b, 1, on_written);
-  if (rc < 0) {
-    c->write_busy = false;
-    fail(c, uv_strerror(rc));
-  }
+  if (from->len == 0) return true;
+  int rc = buf_write((uv_stream_t *)&c->tcp, from, &c->write, &c->writing, on_written);
+  if (rc < 0) return fail(c, uv_strerror(rc));
+  c->sent = c->appended; /* what the kernel did not take too: nobody can say how much was */
+  c->write_busy = rc == 0;
+  if (rc > 0) clear(from);
+  return true;
 }
 
 /* In RESP3 the answer to SUBSCRIBE arrives as a push; it still belongs to the oldest pending command. */
@@ -240,101 +200,70 @@ static bool is_confirmation(const redisReply *r) {
   return strcmp(r->element[0]->str, "subscribe") == 0 || strcmp(r->element[0]->str, "psubscribe") == 0;
 }
 
-static void take_reply(struct rconn *c, const redisReply *r) {
+/* Like the next ones: false when the connection has ended. */
+static bool take_reply(struct rconn *c, const redisReply *r) {
   if (r->type == REDIS_REPLY_PUSH && !is_confirmation(r)) {
     if (c->events->push != NULL) c->events->push(c->owner, c, r);
-    return;
+    return c->state != CLOSED;
   }
-  if (c->count == 0) {
-    fail(c, "an answer that nobody asked for");
-    return;
-  }
+  if (c->count == 0) return fail(c, "an answer that nobody asked for");
   struct pending p = take_head(c);
   if (p.fn != NULL) {
-    p.fn(c->owner, p.arg, r, true);
+    p.fn(c->owner, &(struct rconn_answer){p.arg, r, true});
   } else if (c->state == GREETING) {
-    if (r->type == REDIS_REPLY_ERROR) {
-      fail(c, r->str);
-      return;
-    }
+    if (r->type == REDIS_REPLY_ERROR) return fail(c, r->str);
     c->state = READY;
     c->events->ready(c->owner, c);
   }
+  return c->state != CLOSED;
 }
 
-static void greet(struct rconn *c) {
-  bool sign_in = c->opt.password[0] != '\0';
+static bool greet(struct rconn *c) {
+  const struct rconn_options *o = &c->opt;
+  const char *user = o->user[0] != '\0' ? o->user : "default";
   c->state = GREETING;
-  begin(c, sign_in ? 7 : 4);
-  arg_text(c, "HELLO");
-  arg_text(c, "3");
-  if (sign_in) {
-    arg_text(c, "AUTH");
-    arg_text(c, c->opt.user[0] != '\0' ? c->opt.user : "default");
-    arg_text(c, c->opt.password);
-  }
-  arg_text(c, "SETNAME");
-  arg_text(c, "sessiond");
-  if (rconn_end(c, NULL, NULL, 0)) {
-    rconn_flush(c);
-  } else {
-    fail(c, "out of memory");
-  }
+  bool ok = o->password[0] != '\0' ? rconn_ask(c, NULL, NULL, 0, "HELLO", "3", "AUTH", user, o->password, "SETNAME", "sessiond", NULL)
+                                   : rconn_ask(c, NULL, NULL, 0, "HELLO", "3", "SETNAME", "sessiond", NULL);
+  return ok ? rconn_flush(c) : fail(c, "out of memory");
 }
 
 /* One step of TLS' handshake. */
-static void secure(struct rconn *c) {
+static bool secure(struct rconn *c) {
   int done = tls_shake(c->tls);
-  if (done > 0) {
-    greet(c);
-    return;
-  }
+  if (done > 0) return greet(c);
   rconn_flush(c); /* in failure too: the peer learns the reason */
-  if (done < 0) fail(c, tls_error(c->tls));
+  return done < 0 ? fail(c, tls_error(c->tls)) : c->state != CLOSED;
 }
 
-static void take_bytes(struct rconn *c, const char *data, size_t len) {
-  if (redisReaderFeed(c->reader, data, len) != REDIS_OK) {
-    fail(c, c->reader->errstr);
-    return;
-  }
-  while (c->state != CLOSED) {
-    void *reply = NULL;
-    if (redisReaderGetReply(c->reader, &reply) != REDIS_OK) {
-      fail(c, c->reader->errstr);
-      return;
-    }
-    if (reply == NULL) return;
-    take_reply(c, reply);
+static bool take_bytes(struct rconn *c, const char *data, size_t len) {
+  void *reply;
+  bool open = true;
+  redisReaderFeed(c->reader, data, len); /* an error stays in the reader, and is told here */
+  while (open) {
+    if (redisReaderGetReply(c->reader, &reply) != REDIS_OK) return fail(c, c->reader->errstr);
+    if (reply == NULL) return true;
+    open = take_reply(c, reply);
     freeReplyObject(reply);
   }
+  return false;
 }
 
-static void take_sealed(struct rconn *c, const char *data, size_t len) {
+static bool take_sealed(struct rconn *c, const char *data, size_t len) {
   static char plain[16384]; /* a record; take_bytes copies it */
-  if (!tls_feed(c->tls, data, len)) {
-    fail(c, "out of memory");
-    return;
-  }
-  if (c->state == SECURING) secure(c);
-  while (c->state == GREETING || c->state == READY) {
+  if (!tls_feed(c->tls, data, len)) return fail(c, "out of memory");
+  if (c->state == SECURING && !secure(c)) return false;
+  while (c->state != SECURING) {
     int n = tls_read(c->tls, plain, sizeof plain);
-    if (n == 0) return;
-    if (n < 0) {
-      fail(c, tls_error(c->tls));
-    } else {
-      take_bytes(c, plain, (size_t)n);
-    }
+    if (n < 0) return fail(c, tls_error(c->tls));
+    if (n == 0 || !take_bytes(c, plain, (size_t)n)) break;
   }
+  return c->state != CLOSED;
 }
 
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *b) {
   struct rconn *c = stream->data;
-  if (n == 0) return;
-  if (n < 0) {
-    fail(c, n == UV_EOF ? "closed by the server" : uv_strerror((int)n));
-    return;
-  }
+  if (n < 0) fail(c, n == UV_EOF ? "closed by the server" : uv_strerror((int)n));
+  if (n <= 0) return;
   c->heard_at = now(c);
   c->pinged = false;
   if (c->tls != NULL) {
@@ -344,25 +273,14 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *b) {
   }
 }
 
-/* One area for all connections: libuv fills it and calls on_read, which copies, before it reads the next. */
-static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *b) {
-  static char area[65536];
-  (void)handle;
-  (void)suggested;
-  *b = uv_buf_init(area, sizeof area);
-}
-
 static void on_connected(uv_connect_t *req, int status) {
   struct rconn *c = req->data;
   if (c->state == CLOSED) return;
-  int rc = status;
-  if (rc == 0) rc = uv_tcp_nodelay(&c->tcp, 1);
-  if (rc == 0) rc = uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read);
-  if (rc < 0) {
-    fail(c, uv_strerror(rc));
-    return;
-  }
-  if (c->tls != NULL) {
+  if (status == 0) status = uv_tcp_nodelay(&c->tcp, 1);
+  if (status == 0) status = uv_read_start((uv_stream_t *)&c->tcp, buf_area, on_read);
+  if (status < 0) {
+    fail(c, uv_strerror(status));
+  } else if (c->tls != NULL) {
     c->state = SECURING;
     secure(c);
   } else {
@@ -384,9 +302,7 @@ static void on_tick(uv_timer_t *timer) {
   uint64_t silent = t - c->heard_at;
   if (c->state != READY) {
     if (t - c->opened_at >= c->opt.dead_ms) fail(c, "no connection and greeting in time");
-    return;
-  }
-  if (c->count > 0 && t >= c->ring[c->head].deadline) {
+  } else if (c->count > 0 && t >= c->ring[c->head].deadline) {
     fail(c, "a command was not answered in time");
   } else if (c->blocking == 0 && silent >= c->opt.dead_ms) {
     fail(c, "silent for too long");
@@ -402,8 +318,7 @@ struct rconn *rconn_open(uv_loop_t *loop, const struct rconn_options *options, c
   if (c == NULL) return NULL;
   c->reader = redisReaderCreate();
   if (options->tls != NULL) c->tls = tls_open(options->tls, options->addr.ip);
-  if (c->reader == NULL || (options->tls != NULL && c->tls == NULL) || !addr_sockaddr(&options->addr, &to) ||
-      uv_timer_init(loop, &c->tick) < 0) {
+  if (c->reader == NULL || (options->tls != NULL && c->tls == NULL) || !addr_sockaddr(options->addr.ip, options->addr.port, &to)) {
     redisReaderFree(c->reader);
     tls_close(c->tls);
     free(c);
@@ -412,20 +327,15 @@ struct rconn *rconn_open(uv_loop_t *loop, const struct rconn_options *options, c
   c->opt = *options;
   c->events = events;
   c->owner = owner;
-  c->tick.data = c->tcp.data = c->connect.data = c;
-  c->handles = 1;
+  c->tick.data = c->tcp.data = c->connect.data = c->write.data = c;
   c->opened_at = c->heard_at = c->ticked_at = uv_now(loop);
   c->tick_ms = c->opt.ping_ms / TICKS_PER_PING + 1;
-  if (uv_tcp_init(loop, &c->tcp) < 0) {
-    c->state = CLOSED;
-    uv_close((uv_handle_t *)&c->tick, on_closed);
-    return NULL;
-  }
+  /* These three cannot fail: libuv only fills in the structs. */
+  uv_tcp_init(loop, &c->tcp);
+  uv_timer_init(loop, &c->tick);
+  uv_timer_start(&c->tick, on_tick, c->tick_ms, c->tick_ms);
   c->handles = 2;
-  if (uv_tcp_connect(&c->connect, &c->tcp, (struct sockaddr *)&to, on_connected) < 0 ||
-      uv_timer_start(&c->tick, on_tick, c->tick_ms, c->tick_ms) < 0) {
-    shut(c);
-    return NULL;
-  }
-  return c;
+  if (uv_tcp_connect(&c->connect, &c->tcp, (struct sockaddr *)&to, on_connected) == 0) return c;
+  rconn_close(c);
+  return NULL;
 }

@@ -43,15 +43,21 @@ struct rconn_events {
   void (*lost)(void *owner, struct rconn *c, const char *why);
 };
 
-/* `reply` is NULL when the connection ended first; `sent` is then false when no server can have executed the command. */
-typedef void rconn_reply_fn(void *owner, void *arg, const redisReply *reply, bool sent);
+struct rconn_answer {
+  void *arg;               /* as it was given with the command */
+  const redisReply *reply; /* NULL: the connection ended first */
+  bool sent;               /* false: no server can have executed the command */
+};
+
+typedef void rconn_reply_fn(void *owner, const struct rconn_answer *a);
 
 /* NULL when memory or descriptors are short. `events` and what the options borrow must outlive the connection. */
 struct rconn *rconn_open(uv_loop_t *loop, const struct rconn_options *options, const struct rconn_events *events, void *owner);
 
-/* One command, argument by argument: rconn_begin, `argc` arguments, rconn_end, without anything in between. Want of memory is
- * remembered and told by rconn_end. rconn_arg2 is one argument made of two pieces. */
-void rconn_begin(struct rconn *c, unsigned argc);
+/* One command, piece by piece: rconn_begin, arguments, rconn_end, without anything in between. `head` is its beginning as RESP
+ * writes it: "*argc\r\n" and those of the first arguments that are always the same. Want of memory is remembered and told by
+ * rconn_end. rconn_arg2 is one argument made of two pieces. */
+void rconn_begin(struct rconn *c, const char *head, size_t len);
 void rconn_arg(struct rconn *c, const void *data, size_t len);
 void rconn_arg2(struct rconn *c, const void *data, size_t len, const void *more, size_t more_len);
 /* `blocks_ms` is not 0 for a command that blocks in the server (WAIT): it extends the deadline, and silence is no sign
@@ -60,11 +66,10 @@ bool rconn_end(struct rconn *c, rconn_reply_fn *fn, void *arg, unsigned blocks_m
 /* The whole command as words, the last followed by NULL. */
 bool rconn_ask(struct rconn *c, rconn_reply_fn *fn, void *arg, unsigned blocks_ms, ...) __attribute__((sentinel));
 
-/* Sends what was appended. May end the connection, and so call events->lost. */
-void rconn_flush(struct rconn *c);
+/* Sends what was appended. False: the connection has ended, and events->lost was called. */
+bool rconn_flush(struct rconn *c);
 
-/* Commands without an answer yet, and bytes that wait for the socket. */
-size_t rconn_pending(const struct rconn *c);
+/* Bytes that wait for the socket. */
 size_t rconn_backlog(const struct rconn *c);
 
 /* Ends the connection from the owner's side: pending callbacks run with NULL, events->lost does not. */

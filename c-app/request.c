@@ -4,6 +4,7 @@
 #include <strings.h>
 
 #define METHOD_MAX 16
+#define KEEP_BODY 1024 /* a body's memory up to this is kept for the next request */
 
 /* The headers of interest; the first REQUEST_KEPT are kept. */
 enum { FIELD_HOST = REQUEST_KEPT, FIELD_ENCODING, FIELD_EXPECT, FIELD_OTHER };
@@ -165,7 +166,10 @@ void request_init(struct request *r, size_t body_max) {
                                              .on_chunk_header = on_chunk,
                                              .on_body = on_body,
                                              .on_message_complete = on_message};
-  memset(r, 0, sizeof *r);
+  struct buf body = r->body;
+  if (body.cap > KEEP_BODY) buf_free(&body);
+  memset(r, 0, offsetof(struct request, line));
+  r->body = (struct buf){.data = body.data, .cap = body.cap};
   r->body_max = body_max;
   llhttp_init(&r->parser, HTTP_REQUEST, &settings);
   r->parser.data = r;

@@ -54,7 +54,8 @@ struct request {
   char line[REQUEST_LINE_MAX], name[20], value[REQUEST_VALUE_MAX];
 };
 
-/* `body_max`: a longer body is refused with 413. */
+/* Of a zeroed struct, or of one that was used before: the memory of a small body is used again. A body that is longer than
+ * `body_max` is refused with 413. */
 void request_init(struct request *r, size_t body_max);
 /* Takes the next bytes. `*used` says how many belong to this request; with REQUEST_DONE what follows is the next one's. */
 enum request_verdict request_feed(struct request *r, const char *data, size_t len, size_t *used);

@@ -25,16 +25,7 @@
 #include "http.h"
 #include "store.h"
 
-struct routes;
-
-/* The callbacks for http_new; its owner is the struct routes. */
+/* The callbacks for http_new; its owner is the store. */
 extern const struct http_events routes_events;
-
-/* NULL when memory is short. */
-struct routes *routes_new(struct store *store);
-/* The server whose connections /metrics counts. */
-void routes_serve(struct routes *r, const struct http_server *server);
-/* When every exchange is answered. */
-void routes_free(struct routes *r);
 
 #endif

@@ -2,7 +2,7 @@
  *
  *   sentinel_new         one connection to every Sentinel and to every Redis that they list, all at once, each opened again
  *                        for ever when lost; needs no restart, whatever fails and comes back
- *   events->primary      a verified primary: the first, another one, or the same one again after a doubt; NULL: the one
+ *   primary()            a verified primary: the first, another one, or the same one again after a doubt; NULL: the one
  *                        announced last is in doubt, by what the Sentinels or itself say
  *   sentinel_suspect     the primary failed its user (connection lost, READONLY, silence): search
  *   sentinel_required, sentinel_covered
@@ -23,43 +23,28 @@
 #define SENTINEL_H
 
 #include "follow.h"
+#include "rconn.h"
 
 #include <uv.h>
 
 struct sentinel;
-struct tls; /* tls.h */
 
-/* Strings are borrowed and must outlive the object. Times as in rconn.h; they hold for every connection of this part. */
+/* What it points to is borrowed and must outlive the object. */
 struct sentinel_options {
   const struct addr *addrs;
   size_t count; /* 1 to FOLLOW_SENTINELS_MAX */
   const char *master_name;
   const char *sentinel_password;
-  const char *redis_user, *redis_password;
-  struct tls *tls; /* NULL: plain TCP; borrowed */
-  unsigned timeout_ms, ping_ms, dead_ms;
+  struct rconn_options redis; /* of every connection of this part, but for `addr`, and user and password at a Sentinel */
   unsigned least;            /* replicas that a write must have at any rate; 0: none is ever waited for */
   unsigned replica_priority; /* of a replica that keeps up; 0: priorities are not ours to change */
   unsigned exclude_after_ms;
 };
 
-struct sentinel_events {
-  void (*primary)(void *owner, const struct addr *addr);
-};
-
-struct sentinel_stats {
-  uint64_t discoveries; /* times that a search began */
-  uint64_t failovers;   /* announcements of another address than before */
-  uint64_t lost_ms;     /* time spent without a primary, in sum */
-  unsigned connected;   /* Sentinels that answer now */
-  unsigned linked;      /* replicas that are online at the primary */
-  unsigned required;    /* replicas that a write must have */
-  unsigned excluded;    /* replicas with priority 0 */
-};
+typedef void sentinel_primary_fn(void *owner, const struct addr *addr);
 
 /* Starts the search. NULL when memory is short. */
-struct sentinel *sentinel_new(uv_loop_t *loop, const struct sentinel_options *options, const struct sentinel_events *events,
-                              void *owner);
+struct sentinel *sentinel_new(uv_loop_t *loop, const struct sentinel_options *options, sentinel_primary_fn *primary, void *owner);
 /* Does nothing while a search runs. `why` goes to the log. */
 void sentinel_suspect(struct sentinel *s, const char *why);
 /* Replicas that a write must have now, linked ones at least `linked`. */
@@ -68,7 +53,8 @@ unsigned sentinel_linked(const struct sentinel *s);
 /* `role`, an answer of the primary, shows that all who count have what was written up to `offset`. */
 bool sentinel_covered(const struct sentinel *s, const struct follow_role *role, long long offset);
 void sentinel_press(struct sentinel *s, bool waiting);
-struct sentinel_stats sentinel_stats(const struct sentinel *s);
+/* Sets what `metrics` says of the replicas and of the search that runs. */
+void sentinel_measure(const struct sentinel *s);
 /* No event comes afterwards. */
 void sentinel_close(struct sentinel *s);
 

@@ -2,7 +2,6 @@
 #include "guard.h"
 #include "log.h"
 #include "metrics.h"
-#include "rconn.h"
 #include "tls.h"
 
 #include <limits.h>
@@ -34,19 +33,18 @@ struct lane {
 struct store {
   uv_loop_t *loop;
   const struct config *cfg;
-  struct tls *tls; /* NULL: plain TCP */
+  struct rconn_options redis; /* of every connection; its tls is ours */
   struct sentinel *sentinel;
   uv_prepare_t prepare; /* before the loop sleeps: sends what timers submitted */
   uv_check_t check;     /* after the sockets were read: sends what clients submitted */
   uv_timer_t tick;
-  struct addr primary;
   struct lane lanes[LANES_MAX];
   size_t lane_count, ready; /* open ones; those that have greeted */
   bool up;                  /* all greeted, and the script is loaded */
   bool loading;             /* the script is under way */
   uint64_t paused_until, complained_at;
   struct hold reads, writes;
-  char sha[SHA_LEN];
+  char eval[sizeof "*10\r\n$7\r\nEVALSHA\r\n$40\r\n\r\n$1\r\n2\r\n" + SHA_LEN]; /* what every write begins with */
   uint64_t seed, count; /* of tags */
   char session_ttl[16], request_ttl[16];
   bool stopped;
@@ -89,8 +87,13 @@ static void put_chars(char *out, uint64_t bits, size_t chars) {
   for (size_t i = 0; i < chars; i++, bits >>= 6) out[i] = digits[bits & 63];
 }
 
-/* FNV-1a. */
+/* FNV-1a, by words and folded, for values are long. */
 static uint64_t hash(uint64_t h, const char *data, size_t len) {
+  for (uint64_t word; len >= sizeof word; data += sizeof word, len -= sizeof word) {
+    memcpy(&word, data, sizeof word);
+    h = (h ^ word) * UINT64_C(1099511628211);
+    h ^= h >> 32;
+  }
   for (size_t i = 0; i < len; i++) h = (h ^ (unsigned char)data[i]) * UINT64_C(1099511628211);
   return h;
 }
@@ -113,8 +116,9 @@ static void drop(struct store *s) {
     struct lane *l = &s->lanes[i];
     struct hold_item *item;
     if (l->conn != NULL) rconn_close(l->conn);
+    l->conn = NULL;
+    l->waiting = false;
     while ((item = hold_take(&l->batch)) != NULL) hold_again(s, (struct store_op *)item);
-    *l = (struct lane){.s = s};
   }
 }
 
@@ -137,102 +141,70 @@ static void on_lost(void *owner, struct rconn *c, const char *why) {
 static void complain(struct store *s, const char *what, const char *why) {
   if (now(s) - s->complained_at < COMPLAIN_MS) return;
   s->complained_at = now(s);
-  log_error("%s: %s", what, why);
+  log_line(LOG_ERROR, "%s: %s", what, why);
 }
 
-static void on_script(void *owner, void *arg, const redisReply *r, bool sent) {
+static void on_script(void *owner, const struct rconn_answer *a) {
   struct store *s = ((struct lane *)owner)->s;
-  (void)arg;
-  (void)sent;
+  const redisReply *r = a->reply;
   if (r == NULL) return;
   s->loading = false;
   s->up = r->type == REDIS_REPLY_STRING && r->len == SHA_LEN;
   if (s->up) {
-    memcpy(s->sha, r->str, SHA_LEN);
+    snprintf(s->eval, sizeof s->eval, "*10\r\n$7\r\nEVALSHA\r\n$40\r\n%s\r\n$1\r\n2\r\n", r->str);
   } else {
     s->paused_until = now(s) + PAUSE_MS;
     complain(s, "Redis does not take the script", r->type == REDIS_REPLY_ERROR ? r->str : "an answer of another type");
   }
 }
 
-static void load_script(struct store *s) {
-  s->loading = rconn_ask(s->lanes[0].conn, on_script, NULL, 0, "SCRIPT", "LOAD", guard_script, NULL);
-}
-
 static void on_ready(void *owner, struct rconn *c) {
-  struct store *s = ((struct lane *)owner)->s;
+  struct lane *l = owner;
   (void)c;
-  if (++s->ready == s->lane_count) load_script(s);
+  l->s->ready++;
 }
 
 static void on_primary(void *owner, const struct addr *addr) {
   static const struct rconn_events events = {.ready = on_ready, .lost = on_lost};
   struct store *s = owner;
-  if (addr != NULL && s->lane_count > 0 && addr_equal(addr, &s->primary)) return;
+  if (addr != NULL && s->lane_count > 0 && addr_equal(addr, &s->redis.addr)) return;
   drop(s);
   if (addr == NULL) return;
-  struct rconn_options o = {.addr = *addr, .user = s->cfg->redis_user, .password = s->cfg->redis_password, .tls = s->tls,
-                            .timeout_ms = s->cfg->redis_timeout_ms, .ping_ms = s->cfg->redis_ping_ms, .dead_ms = s->cfg->redis_dead_ms};
-  s->primary = *addr;
+  s->redis.addr = *addr;
   s->paused_until = 0;
   s->lane_count = replicated(s) ? 1 + s->cfg->write_connections : 1;
   for (size_t i = 0; i < s->lane_count; i++) {
     struct lane *l = &s->lanes[i];
-    *l = (struct lane){.s = s};
-    l->conn = rconn_open(s->loop, &o, &events, l);
-    if (l->conn == NULL) {
-      fail(s, "no memory or descriptor for a connection");
-      return;
-    }
+    if ((l->conn = rconn_open(s->loop, &s->redis, &events, l)) != NULL) continue;
+    fail(s, "no memory or descriptor for a connection");
+    return;
   }
 }
 
 /* answers */
 
-static bool starts(const redisReply *r, const char *word) { return strncmp(r->str, word, strlen(word)) == 0; }
-
 /* An error answer means that the command was not applied. The request is held when another attempt can succeed. */
 static void refused(struct store *s, struct store_op *op, const redisReply *r) {
-  enum metrics_redis_error kind = starts(r, "READONLY")     ? REDIS_READONLY
-                                  : starts(r, "LOADING")    ? REDIS_LOADING
-                                  : starts(r, "MASTERDOWN") ? REDIS_MASTERDOWN
-                                  : starts(r, "NOREPLICAS") ? REDIS_NOREPLICAS
-                                  : starts(r, "MISCONF")    ? REDIS_MISCONF
-                                  : starts(r, "OOM")        ? REDIS_OOM
-                                  : starts(r, "NOSCRIPT")   ? REDIS_NOSCRIPT
-                                                            : REDIS_OTHER;
+  static const char *const final[REDIS_ERROR_COUNT] = {
+      [REDIS_MISCONF] = "Redis cannot write to its disk", [REDIS_OOM] = "Redis is out of memory", [REDIS_OTHER] = "Redis refused the command"};
+  size_t kind = 0;
+  while (kind < REDIS_OTHER && strncmp(r->str, metrics_redis_errors[kind], strlen(metrics_redis_errors[kind])) != 0) kind++;
   metrics.redis_errors[kind]++;
-  switch (kind) {
-    case REDIS_READONLY:
-    case REDIS_MASTERDOWN:
-      hold_again(s, op);
-      fail(s, r->str);
-      return;
-    case REDIS_LOADING:
-    case REDIS_NOREPLICAS:
-      s->paused_until = now(s) + PAUSE_MS;
-      hold_again(s, op);
-      return;
-    case REDIS_NOSCRIPT:
-      s->up = false; /* on_tick loads it again */
-      hold_again(s, op);
-      return;
-    case REDIS_MISCONF:
-      finish(op, STORE_UNAVAILABLE, "Redis cannot write to its disk", NULL);
-      return;
-    case REDIS_OOM:
-      finish(op, STORE_UNAVAILABLE, "Redis is out of memory", NULL);
-      return;
-    default:
-      complain(s, "Redis refused a command", r->str);
-      finish(op, STORE_UNAVAILABLE, "Redis refused the command", NULL);
+  if (kind == REDIS_OTHER) complain(s, "Redis refused a command", r->str);
+  if (final[kind] != NULL) {
+    finish(op, STORE_UNAVAILABLE, final[kind], NULL);
+    return;
   }
+  hold_again(s, op);
+  if (kind == REDIS_NOSCRIPT) s->up = false; /* pump loads it again */
+  if (kind == REDIS_LOADING || kind == REDIS_NOREPLICAS) s->paused_until = now(s) + PAUSE_MS;
+  if (kind == REDIS_READONLY || kind == REDIS_MASTERDOWN) fail(s, r->str);
 }
 
-static void on_got(void *owner, void *arg, const redisReply *r, bool sent) {
+static void on_got(void *owner, const struct rconn_answer *a) {
   struct store *s = ((struct lane *)owner)->s;
-  struct store_op *op = arg;
-  (void)sent;
+  struct store_op *op = a->arg;
+  const redisReply *r = a->reply;
   if (r == NULL) {
     hold_again(s, op);
   } else if (r->type == REDIS_REPLY_ERROR) {
@@ -249,34 +221,29 @@ static void on_got(void *owner, void *arg, const redisReply *r, bool sent) {
 
 /* What the script said; guard.h. */
 static bool take_outcome(struct store_op *op, const redisReply *r) {
-  if (r->type != REDIS_REPLY_STRING || r->len < 1) return false;
-  bool seen = r->str[0] == '=';
-  const char *result = r->str + seen;
-  if (r->len != (size_t)seen + 1 + STORE_TAG_LEN) return false;
+  bool seen = r->type == REDIS_REPLY_STRING && r->len > 0 && r->str[0] == '=';
+  if (r->type != REDIS_REPLY_STRING || r->len != (size_t)seen + 1 + STORE_TAG_LEN) return false;
+  const char outcome = r->str[seen], *tag = r->str + seen + 1;
   metrics.guarded += seen;
-  if (memcmp(result + 1 + STORE_ETAG_LEN, op->tag + STORE_ETAG_LEN, STORE_TAG_LEN - STORE_ETAG_LEN) != 0) {
+  if (memcmp(tag + STORE_ETAG_LEN, op->tag + STORE_ETAG_LEN, STORE_TAG_LEN - STORE_ETAG_LEN) != 0) {
     op->outcome = STORE_REUSED;
-    return true;
+  } else {
+    op->outcome = outcome == '+' ? STORE_OK : outcome == '0' ? STORE_ABSENT : STORE_MISMATCH;
+    memcpy(op->tag, tag, STORE_ETAG_LEN);
   }
-  op->outcome = *result == '+' ? STORE_OK : *result == '0' ? STORE_ABSENT : STORE_MISMATCH;
-  memcpy(op->tag, result + 1, STORE_ETAG_LEN);
   return true;
 }
 
-static void on_wrote(void *owner, void *arg, const redisReply *r, bool sent) {
+static void on_wrote(void *owner, const struct rconn_answer *a) {
   struct lane *l = owner;
-  struct store_op *op = arg;
-  if (r == NULL) {
-    op->sent = op->sent || sent;
+  struct store_op *op = a->arg;
+  bool error = a->reply != NULL && a->reply->type == REDIS_REPLY_ERROR;
+  op->sent = op->sent || (a->sent && !error);
+  if (a->reply == NULL) {
     hold_again(l->s, op);
-    return;
-  }
-  if (r->type == REDIS_REPLY_ERROR) {
-    refused(l->s, op, r);
-    return;
-  }
-  op->sent = true;
-  if (!take_outcome(op, r)) {
+  } else if (error) {
+    refused(l->s, op, a->reply);
+  } else if (!take_outcome(op, a->reply)) {
     unavailable(op, "Redis gave an answer of another type");
   } else if (!replicated(l->s)) {
     acknowledge(l->s, op);
@@ -290,32 +257,27 @@ static void on_wrote(void *owner, void *arg, const redisReply *r, bool sent) {
 
 static void ask_replicas(struct lane *l, bool first);
 
-static void on_offset(void *owner, void *arg, const redisReply *r, bool sent) {
+static void on_offset(void *owner, const struct rconn_answer *a) {
   struct lane *l = owner;
   struct follow_role role;
-  (void)arg;
-  (void)sent;
-  if (r != NULL && follow_parse_role(r, &role) && role.primary) l->offset = role.offset;
+  if (a->reply != NULL && follow_parse_role(a->reply, &role) && role.primary) l->offset = role.offset;
 }
 
-static void on_waited(void *owner, void *arg, const redisReply *r, bool sent) {
+static void on_waited(void *owner, const struct rconn_answer *a) {
   struct lane *l = owner;
-  (void)arg;
-  (void)sent;
+  const redisReply *r = a->reply;
   if (r == NULL) return;
   if (r->type == REDIS_REPLY_ERROR) fail(l->s, r->str); /* it is no primary any more, or has no append-only file */
   if (r->type == REDIS_REPLY_ARRAY && r->elements == 2) l->fsynced = r->element[0]->integer >= 1 ? r->element[1]->integer : -1;
 }
 
-static void on_reached(void *owner, void *arg, const redisReply *r, bool sent) {
+static void on_reached(void *owner, const struct rconn_answer *a) {
   struct lane *l = owner;
   struct store *s = l->s;
   struct follow_role role;
   struct hold_item *item;
-  (void)arg;
-  (void)sent;
-  if (r == NULL) return; /* drop() gives the batch back */
-  bool covered = follow_parse_role(r, &role) && sentinel_covered(s->sentinel, &role, l->offset);
+  if (a->reply == NULL) return; /* drop() gives the batch back */
+  bool covered = follow_parse_role(a->reply, &role) && sentinel_covered(s->sentinel, &role, l->offset);
   if (covered && s->cfg->durability == CONFIG_FSYNCED) {
     /* Who has fsynced it has it: when as many have fsynced as have it, they are the same. */
     long long have = 0;
@@ -349,10 +311,10 @@ static void ask_replicas(struct lane *l, bool first) {
 /* sending */
 
 static void send_read(struct store *s, struct store_op *op) {
+  static const char get[] = "*2\r\n$3\r\nGET\r\n";
   struct rconn *c = s->lanes[0].conn;
   op->state = STORE_SENT;
-  rconn_begin(c, 2);
-  rconn_arg(c, "GET", 3);
+  rconn_begin(c, get, sizeof get - 1);
   rconn_arg2(c, "session:", 8, op->id, op->id_len);
   if (!rconn_end(c, on_got, op, 0)) finish(op, STORE_UNAVAILABLE, "out of memory", NULL);
 }
@@ -365,10 +327,7 @@ static void send_write(struct store *s, struct lane *l, struct store_op *op) {
   memcpy(key + 8, op->id, op->id_len);
   key[8 + op->id_len] = ':';
   op->state = STORE_SENT;
-  rconn_begin(c, 10);
-  rconn_arg(c, "EVALSHA", 7);
-  rconn_arg(c, s->sha, SHA_LEN);
-  rconn_arg(c, "2", 1);
+  rconn_begin(c, s->eval, strlen(s->eval));
   rconn_arg2(c, "session:", 8, op->id, op->id_len);
   rconn_arg2(c, key, op->id_len + 9, own ? op->tag : op->request_id, own ? STORE_ETAG_LEN : op->request_id_len);
   rconn_arg(c, op->tag, STORE_TAG_LEN);
@@ -409,7 +368,11 @@ static void send_writes(struct store *s) {
 
 /* Once per loop turn, and after it the loop may sleep: whatever can be sent is sent. Any step may end the connections. */
 static void pump(struct store *s) {
-  while (s->up && now(s) >= s->paused_until && s->reads.count > 0 && rconn_backlog(s->lanes[0].conn) < BACKLOG_MAX) send_read(s, (struct store_op *)hold_take(&s->reads));
+  bool open = s->lane_count > 0 && s->ready == s->lane_count && now(s) >= s->paused_until;
+  if (open && !s->up && !s->loading) s->loading = rconn_ask(s->lanes[0].conn, on_script, NULL, 0, "SCRIPT", "LOAD", guard_script, NULL);
+  while (s->up && now(s) >= s->paused_until && s->reads.count > 0 && rconn_backlog(s->lanes[0].conn) < BACKLOG_MAX) {
+    send_read(s, (struct store_op *)hold_take(&s->reads));
+  }
   if (s->up && s->writes.count > 0) send_writes(s);
   for (size_t i = 0; i < s->lane_count; i++) rconn_flush(s->lanes[i].conn);
 }
@@ -432,7 +395,6 @@ static void on_tick(uv_timer_t *timer) {
   bool pressed = s->writes.count > 0;
   for (size_t i = 1; i < s->lane_count; i++) pressed = pressed || (s->lanes[i].waiting && now(s) - s->lanes[i].since >= PRESS_MS);
   sentinel_press(s->sentinel, pressed && replicated(s));
-  if (!s->up && !s->loading && s->lane_count > 0 && s->ready == s->lane_count && now(s) >= s->paused_until) load_script(s);
 }
 
 void store_submit(struct store *s, struct store_op *op) {
@@ -457,54 +419,62 @@ bool store_withdraw(struct store *s, struct store_op *op) {
   return true;
 }
 
-bool store_has_primary(const struct store *s) { return s->up; }
-bool store_ready(const struct store *s) {
-  return s->up && may_write(s) && (!replicated(s) || sentinel_linked(s->sentinel) >= sentinel_required(s->sentinel));
+const char *store_unready(const struct store *s) {
+  if (!s->up) return "no primary";
+  if (may_write(s) && (!replicated(s) || sentinel_linked(s->sentinel) >= sentinel_required(s->sentinel))) return NULL;
+  return "too few replicas are linked to the primary";
 }
-size_t store_held(const struct store *s) { return s->reads.count + s->writes.count; }
-const struct sentinel *store_sentinel(const struct store *s) { return s->sentinel; }
+
+void store_measure(const struct store *s) {
+  metrics.queued = s->reads.count + s->writes.count;
+  metrics.has_primary = s->up;
+  metrics.ready = store_unready(s) == NULL;
+  sentinel_measure(s->sentinel);
+}
 
 /* life */
 
-/* What depends on the config. False: nothing was changed. */
-static bool set_up(struct store *s) {
-  static const struct sentinel_events events = {.primary = on_primary};
+bool store_reload(struct store *s) {
   const struct config *c = s->cfg;
   struct tls *tls = NULL;
   char why[CONFIG_ERROR_MAX];
   if (c->tls_ca[0] != '\0' && (tls = tls_new(c->tls_ca, c->tls_cert, c->tls_key, c->tls_name, why, sizeof why)) == NULL) {
-    log_error("%s", why);
+    log_line(LOG_ERROR, "%s", why);
     return false;
   }
-  struct sentinel_options o = {.addrs = c->sentinels, .count = c->sentinel_count, .master_name = c->master_name, .tls = tls,
-                               .sentinel_password = c->sentinel_password, .redis_user = c->redis_user, .redis_password = c->redis_password,
-                               .timeout_ms = c->redis_timeout_ms, .ping_ms = c->redis_ping_ms, .dead_ms = c->redis_dead_ms,
-                               .least = replicated(s) ? c->replicas_required : 0, .replica_priority = c->replica_priority,
-                               .exclude_after_ms = c->exclude_after_ms};
-  struct sentinel *sentinel = sentinel_new(s->loop, &o, &events, s);
+  struct rconn_options redis = {.user = c->redis_user, .password = c->redis_password, .tls = tls, .timeout_ms = c->redis_timeout_ms,
+                                .ping_ms = c->redis_ping_ms, .dead_ms = c->redis_dead_ms};
+  struct sentinel_options o = {.addrs = c->sentinels, .count = c->sentinel_count, .master_name = c->master_name,
+                               .sentinel_password = c->sentinel_password, .redis = redis, .least = replicated(s) ? c->replicas_required : 0,
+                               .replica_priority = c->replica_priority, .exclude_after_ms = c->exclude_after_ms};
+  struct sentinel *sentinel = sentinel_new(s->loop, &o, on_primary, s);
   if (sentinel == NULL) {
     tls_free(tls);
     return false;
   }
   drop(s);
   if (s->sentinel != NULL) sentinel_close(s->sentinel);
-  tls_free(s->tls);
+  tls_free(s->redis.tls);
   s->sentinel = sentinel;
-  s->tls = tls;
+  s->redis = redis;
   s->reads.max = s->writes.max = c->hold_max;
   snprintf(s->session_ttl, sizeof s->session_ttl, "%u", c->session_ttl_s);
   snprintf(s->request_ttl, sizeof s->request_ttl, "%u", c->request_id_ttl_s);
   return true;
 }
 
-bool store_reload(struct store *s) { return set_up(s); }
-
 struct store *store_new(uv_loop_t *loop, const struct config *config) {
   struct store *s = calloc(1, sizeof *s);
   if (s == NULL) return NULL;
   s->loop = loop;
   s->cfg = config;
-  if (uv_random(NULL, NULL, &s->seed, sizeof s->seed, 0, NULL) != 0 || !set_up(s)) {
+  hold_init(&s->reads, 0);
+  hold_init(&s->writes, 0);
+  for (size_t i = 0; i < LANES_MAX; i++) {
+    s->lanes[i].s = s;
+    hold_init(&s->lanes[i].batch, 0);
+  }
+  if (uv_random(NULL, NULL, &s->seed, sizeof s->seed, 0, NULL) != 0 || !store_reload(s)) {
     free(s);
     return NULL;
   }
@@ -535,6 +505,6 @@ void store_stop(struct store *s) {
 
 void store_free(struct store *s) {
   if (s == NULL) return;
-  tls_free(s->tls);
+  tls_free(s->redis.tls);
   free(s);
 }

@@ -80,11 +80,10 @@ bool store_reload(struct store *s);
 void store_submit(struct store *s, struct store_op *op);
 /* The client has gone. True: the request was still waiting and is withdrawn, `done` won't run. False: `done` will run. */
 bool store_withdraw(struct store *s, struct store_op *op);
-/* Writes can be acknowledged now. */
-bool store_ready(const struct store *s);
-bool store_has_primary(const struct store *s);
-size_t store_held(const struct store *s);
-const struct sentinel *store_sentinel(const struct store *s);
+/* NULL: writes can be acknowledged now. Else why they can't, a literal. */
+const char *store_unready(const struct store *s);
+/* Sets what `metrics` says of now. */
+void store_measure(const struct store *s);
 /* Ends every request that is left and closes everything; store_free may be called when the loop has ended. */
 void store_stop(struct store *s);
 void store_free(struct store *s);

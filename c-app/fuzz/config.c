@@ -22,7 +22,7 @@ static void text(const char *field) { must(memchr(field, '\0', CONFIG_TEXT_MAX) 
 
 static void address(const struct addr *a) {
   struct sockaddr_storage out;
-  must(memchr(a->ip, '\0', sizeof a->ip) != NULL && a->port != 0 && addr_sockaddr(a, &out));
+  must(memchr(a->ip, '\0', sizeof a->ip) != NULL && a->port != 0 && addr_sockaddr(a->ip, a->port, &out));
 }
 
 static void check_accepted(const struct config *c) {

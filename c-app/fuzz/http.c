@@ -50,7 +50,6 @@ static bool take(struct transcript *t, struct request *r, const uint8_t *data, s
     if (v == REQUEST_DONE) {
       add_request(t, r);
       open = r->keep_alive;
-      request_free(r);
       request_init(r, BODY_MAX);
     } else if (v == REQUEST_BAD) {
       if (r->status < 400 || r->why == NULL) abort();
@@ -64,7 +63,7 @@ static bool take(struct transcript *t, struct request *r, const uint8_t *data, s
 
 static struct transcript read_all(const uint8_t *data, size_t size, const uint8_t *pieces, size_t count) {
   struct transcript t = {0};
-  struct request r;
+  struct request r = {0};
   bool idle = true, open = true;
   request_init(&r, BODY_MAX);
   for (size_t at = 0, i = 0; at < size && open; i++) {

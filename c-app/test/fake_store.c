@@ -1,4 +1,5 @@
 #include "fake_store.h"
+#include "metrics.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -103,11 +104,8 @@ bool store_withdraw(struct store *s, struct store_op *op) {
 }
 
 bool store_reload(struct store *s) { return s != NULL; }
-bool store_ready(const struct store *s) { return s != NULL; }
-bool store_has_primary(const struct store *s) { return s != NULL; }
-size_t store_held(const struct store *s) { return s == NULL; }
-const struct sentinel *store_sentinel(const struct store *s) { return (const struct sentinel *)(const void *)s; }
-struct sentinel_stats sentinel_stats(const struct sentinel *s) { return (struct sentinel_stats){.connected = s != NULL}; }
+const char *store_unready(const struct store *s) { return s != NULL ? NULL : "no store"; }
+void store_measure(const struct store *s) { metrics.sentinels = s != NULL; }
 void store_stop(struct store *s) { fake_store_holds = s == NULL; }
 
 void store_free(struct store *s) {

@@ -153,8 +153,9 @@ static void redis_heard(void) {
   far_hang_up();
 }
 
-static void on_reply(void *owner, void *arg, const redisReply *reply, bool sent) {
-  (void)owner, (void)arg, (void)sent;
+static void on_reply(void *owner, const struct rconn_answer *a) {
+  const redisReply *reply = a->reply;
+  (void)owner;
   if (reply == NULL) {
     r.unanswered++;
     return;
@@ -172,8 +173,7 @@ static void on_ready(void *owner, struct rconn *c) {
   memset(value, 'v', sizeof value);
   r.ready++;
   for (unsigned i = 1; i < COMMANDS; i++) {
-    rconn_begin(c, 3);
-    rconn_arg(c, "SET", 3);
+    rconn_begin(c, "*3\r\n$3\r\nSET\r\n", 13);
     rconn_arg2(c, "key:", 4, "name", 4);
     rconn_arg(c, value, i * 17);
     if (rconn_end(c, on_reply, NULL, 0)) r.appended++;
@@ -280,10 +280,10 @@ static void client_heard(void) {
 
 static void serve_http(void) {
   static const struct http_events events = {.user_size = 64, .request = on_request, .gone = on_gone};
-  struct http_options o = {.client_timeout_ms = 200, .body_max = 4096, .connections_max = 4};
+  static const struct config config = {.client_timeout_ms = 200, .body_max = 4096, .connections_max = 4};
   unsigned port = 0;
   memset(&h, 0, sizeof h);
-  h.server = http_new(&loop, &o, &events, NULL);
+  h.server = http_new(&loop, &config, &events, NULL);
   if (h.server == NULL) {
     assert_true(alloc_denied());
     uv_run(&loop, UV_RUN_DEFAULT);

@@ -511,7 +511,7 @@ static void the_last_one_that_keeps_up_is_never_taken_out(void **state) {
   (void)state;
   assert_non_null(follow_laggard(&f, t, 300, 0));
   all_view(NULL, C); /* B does not count */
-  f.nodes[1].caught_at = 0;
+  f.nodes[1].judged_at = 0;
   assert_null(follow_laggard(&f, t, 300, 0));
   all_view(B, C);
   poll_primary(1200, 1000, -1); /* both lag */

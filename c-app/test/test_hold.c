@@ -70,8 +70,8 @@ static void an_item_can_leave_from_anywhere(void **state) {
       if (i != leaves) assert_ptr_equal(hold_take(&h), &items[i]);
     }
     assert_null(hold_take(&h));
-    assert_null(h.first);
-    assert_null(h.last);
+    assert_ptr_equal(h.end.next, &h.end);
+    assert_ptr_equal(h.end.prev, &h.end);
   }
 }
 

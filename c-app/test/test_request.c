@@ -22,7 +22,7 @@ struct outcome {
 
 /* Feeds `text` cut at `cut` (0: in one piece; -1: byte by byte). Each piece is its own allocation, for ASan. */
 static struct outcome read_request(const char *text, size_t len, long cut) {
-  struct request r;
+  struct request r = {0};
   struct outcome o = {.verdict = REQUEST_MORE};
   request_init(&r, BODY_MAX);
   for (size_t at = 0; at < len && o.verdict == REQUEST_MORE;) {
@@ -233,7 +233,7 @@ static void limits_hold_exactly(void **state) {
 
 static void a_client_that_waits_for_100_is_noticed(void **state) {
   static const char head[] = "PUT / HTTP/1.1\r\n" H "Expect: 100-Continue\r\nContent-Length: 1\r\n\r\n";
-  struct request r;
+  struct request r = {0};
   size_t used;
   (void)state;
   request_init(&r, BODY_MAX);
@@ -241,7 +241,6 @@ static void a_client_that_waits_for_100_is_noticed(void **state) {
   assert_true(r.wants_continue);
   assert_int_equal(request_feed(&r, "h", 1, &used), REQUEST_DONE);
   assert_false(r.wants_continue);
-  request_free(&r);
   request_init(&r, BODY_MAX);
   assert_int_equal(request_feed(&r, "GET / HTTP/1.1\r\n" H "\r\n", 27, &used), REQUEST_DONE);
   request_free(&r);
@@ -272,7 +271,7 @@ static void kept_headers_are_whole_however_they_are_cut(void **state) {
   for (size_t i = 0; i < COUNT(table); i++) {
     char text[512];
     int len = snprintf(text, sizeof text, "PUT / HTTP/1.1\r\n" H "%s\r\n", table[i].lines);
-    struct request r;
+    struct request r = {0};
     for (int cut = 1; cut < len; cut++) {
       size_t used;
       request_init(&r, BODY_MAX);

@@ -16,23 +16,21 @@
 
 static uv_loop_t loop;
 static struct store *store;
-static struct routes *routes;
+static struct config config;
 static struct http_server *server;
 static unsigned port;
 
 static int start(void **state) {
-  struct http_options o = {.client_timeout_ms = 300, .body_max = BODY_MAX, .connections_max = CONNECTIONS_MAX};
+  config = (struct config){.client_timeout_ms = 300, .body_max = BODY_MAX, .connections_max = CONNECTIONS_MAX};
   (void)state;
   port = 0;
   fake_store_fails = STORE_OK;
   fake_store_holds = false;
   memset(&metrics, 0, sizeof metrics);
   assert_int_equal(uv_loop_init(&loop), 0);
-  store = store_new(&loop, NULL);
-  routes = routes_new(store);
-  server = http_new(&loop, &o, &routes_events, routes);
+  store = store_new(&loop, &config);
+  server = http_new(&loop, &config, &routes_events, store);
   assert_non_null(server);
-  routes_serve(routes, server);
   assert_int_equal(http_listen(server, "127.0.0.1", &port), 0);
   return 0;
 }
@@ -42,7 +40,6 @@ static int stop(void **state) {
   http_stop(server);
   uv_run(&loop, UV_RUN_DEFAULT);
   http_free(server);
-  routes_free(routes);
   store_free(store);
   return uv_loop_close(&loop);
 }
@@ -254,7 +251,7 @@ static void a_client_that_goes_is_withdrawn(void **state) {
   assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset), 0);
   close(fd);
   serve(20);
-  assert_int_equal(http_connections(server), 0);
+  assert_int_equal(metrics.connections, 0);
   fake_store_holds = false;
   fake_store_go();
   fd = dial();
@@ -270,7 +267,7 @@ static void above_the_limit_clients_wait_their_turn(void **state) {
     say(fd[i], "GET /healthz HTTP/1.1\r\n" H "\r\n");
   }
   serve(50);
-  assert_int_equal(http_connections(server), CONNECTIONS_MAX);
+  assert_int_equal(metrics.connections, CONNECTIONS_MAX);
   assert_int_equal(metrics.accept_pauses, 1);
   for (size_t i = 0; i < COUNT(fd); i++) {
     assert_status(hear(fd[i]), 200);
@@ -278,12 +275,12 @@ static void above_the_limit_clients_wait_their_turn(void **state) {
     turn(4);
   }
   serve(20);
-  assert_int_equal(http_connections(server), 0);
-  struct http_options more = {.client_timeout_ms = 300, .body_max = 1, .connections_max = 2 * CONNECTIONS_MAX};
-  http_set_limits(server, &more);
+  assert_int_equal(metrics.connections, 0);
+  config.body_max = 1;
+  config.connections_max = 2 * CONNECTIONS_MAX;
   for (size_t i = 0; i < COUNT(fd); i++) fd[i] = dial();
   serve(20);
-  assert_int_equal(http_connections(server), COUNT(fd));
+  assert_int_equal(metrics.connections, COUNT(fd));
   assert_status(ask(fd[0], "PUT", "a", "", "xx"), 413);
   for (size_t i = 0; i < COUNT(fd); i++) close(fd[i]);
 }

@@ -114,11 +114,11 @@ static int remove_all(void **state) {
   return system(command);
 }
 
-static void on_reply(void *owner, void *arg, const redisReply *r, bool sent) {
+static void on_reply(void *owner, const struct rconn_answer *a) {
+  const redisReply *r = a->reply;
   (void)owner;
-  (void)arg;
   if (r == NULL) {
-    *(sent ? &t.unanswered : &t.unsent) += 1;
+    *(a->sent ? &t.unanswered : &t.unsent) += 1;
     return;
   }
   t.answered++;
@@ -177,8 +177,7 @@ static void run(const char *ca, const char *cert, const char *name, void (*then)
 static void set_and_get(void) {
   static char value[BIG];
   memset(value, 'v', sizeof value);
-  rconn_begin(t.conn, 3);
-  rconn_arg(t.conn, "SET", 3);
+  rconn_begin(t.conn, "*3\r\n$3\r\nSET\r\n", 13);
   rconn_arg(t.conn, "key", 3);
   rconn_arg2(t.conn, value, 100000, value, BIG - 100000);
   assert_true(rconn_end(t.conn, on_reply, NULL, 0));
