@@ -4,7 +4,10 @@ import { clone, ensurePackages, node } from './packages.mjs';
 
 ensurePackages();
 const vitest = `${clone}node_modules/vitest/vitest.mjs`;
-const args = [vitest, 'run', '--config', `${clone}test/vitest.config.ts`, ...process.argv.slice(2)];
+const asked = process.argv.slice(2);
+const layers = ['unit', 'contract', 'c', 'fleet'].flatMap((name) => ['--project', name]);
+const args = [vitest, 'run', '--config', `${clone}test/vitest.config.ts`];
+args.push(...(asked.includes('--project') ? asked : [...layers, ...asked]));
 const env = { ...process.env, PATH: `${clone}node_modules/.bin:${process.env.PATH}` };
 const result = spawnSync(node, args, { cwd: clone, stdio: 'inherit', env });
 process.exitCode = result.status ?? 1;

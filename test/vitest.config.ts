@@ -22,6 +22,17 @@ export default defineConfig({
           sequence: { groupOrder: 1 },
         },
       },
+      // Three quarters of an hour of broken rollouts: `npm run test:faults`, not part of `npm test`.
+      {
+        test: {
+          name: 'faults',
+          include: ['test/faults/**/*.test.ts'],
+          testTimeout: 600_000,
+          hookTimeout: 900_000,
+          fileParallelism: false,
+          sequence: { groupOrder: 2 },
+        },
+      },
     ],
   },
 });

@@ -147,7 +147,7 @@ static void nothing(struct rconn *c) { (void)c; }
 
 static void a_command_is_answered_once(void **state) {
   (void)state;
-  run(ask, false, false, 30);
+  run(ask, false, false, 500);
   assert_int_equal(t.ready, 1);
   assert_int_equal(t.answered, 1);
   assert_int_equal(t.unanswered + t.unsent + t.lost, 0);

@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { sleep, until } from '../../actions/core/deadline.ts';
 import { preflight } from '../lab/machines/preflight.ts';
 import { lab, stateDir } from '../lab/paths.ts';
-import { type Ended, invocations, otherClone, runLab, type Started, startLab } from './lab-command.ts';
+import { type Ended, invocations, otherClone, runLab, type Started, startLab } from '../fleet/lab-command.ts';
 import { startTraffic } from './traffic.ts';
 
 /** What can happen to a rollout, on real machines: after each the fleet serves, nothing is lost, and the next run repairs or says why not. */
