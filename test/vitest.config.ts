@@ -11,7 +11,7 @@ export default defineConfig({
       // The unit tests keep nothing global, so that a worker loads each module once.
       { test: { name: 'unit', isolate: false, include: ['test/unit/**/*.test.ts'], testTimeout: 10_000 } },
       { test: { name: 'contract', include: ['test/contract/**/*.test.ts'], testTimeout: 120_000 } },
-      { test: { name: 'c', include: ['test/c/**/*.test.ts'], testTimeout: 600_000, hookTimeout: 600_000 } },
+      { test: { name: 'c', include: ['test/c/**/*.test.ts'], testTimeout: 1_600_000, hookTimeout: 900_000 } },
       {
         test: {
           name: 'fleet',

@@ -53,7 +53,7 @@ export async function buildFor(name: string, depsFiles: readonly string[]): Prom
         cwd: '/c-app',
         env: { PATH: '/usr/bin:/usr/sbin:/bin:/sbin', HOME: '/tmp', LANG: 'C.UTF-8' },
         argv: ['make', ...targets],
-        timeoutMs: 400_000,
+        timeoutMs: 1_500_000,
         onLine: (line) => lines.push(line),
       });
       return { code, output: lines.join('\n') };

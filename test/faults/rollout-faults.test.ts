@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { sleep, until } from '../../actions/core/deadline.ts';
+import { type Ended, invocations, otherClone, runLab, type Started, startLab } from '../fleet/lab-command.ts';
 import { preflight } from '../lab/machines/preflight.ts';
 import { lab, stateDir } from '../lab/paths.ts';
-import { type Ended, invocations, otherClone, runLab, type Started, startLab } from '../fleet/lab-command.ts';
 import { startTraffic } from './traffic.ts';
 
 /** What can happen to a rollout, on real machines: after each the fleet serves, nothing is lost, and the next run repairs or says why not. */

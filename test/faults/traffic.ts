@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import { region } from '../lab/paths.ts';
 import { request } from '../fleet/lab-command.ts';
+import { region } from '../lab/paths.ts';
 
 export interface TrafficReport {
   readonly requests: number;
