@@ -33,6 +33,31 @@ export interface Github {
   /** Updates the comment of our own, or of another bot, that starts with `marker`, or makes one. Safe to repeat. */
   commentOnPull(number: number, marker: string, body: string): Promise<PostedComment>;
   commentOnCommit(sha: string, marker: string, body: string): Promise<PostedComment>;
+  /** Safe to repeat, both of them. */
+  addLabel(number: number, label: string): Promise<void>;
+  removeLabel(number: number, label: string): Promise<void>;
+  /** Undefined when there is no such file, or no such branch. */
+  readFile(branch: string, path: string): Promise<StoredFile | undefined>;
+  /** Compare-and-set: false when the file is not the version `replaces` any more, or is there although it should not be. */
+  writeFile(write: FileWrite): Promise<boolean>;
+  /** One that is there stays as it is. */
+  makeBranch(branch: string, sha: string): Promise<void>;
+}
+
+export interface StoredFile {
+  readonly text: string;
+  /** Names this version of it. */
+  readonly sha: string;
+}
+
+export interface FileWrite {
+  readonly branch: string;
+  readonly path: string;
+  readonly text: string;
+  /** Of the commit. */
+  readonly message: string;
+  /** The version that is replaced; undefined: the file is new. */
+  readonly replaces: string | undefined;
 }
 
 type Octokit = ReturnType<typeof getOctokit>;
@@ -83,6 +108,8 @@ export function githubApi(options: GithubOptions): Github {
       attempt(`comment on ${commit_sha}`, () =>
         upsert({ ...commitComments(octokit, at, commit_sha), isOwn }, marker, body),
       ),
+    ...labels(octokit, at),
+    ...files(octokit, at),
   };
 }
 
@@ -158,6 +185,59 @@ function commitComments(octokit: Octokit, at: At, commit_sha: string): Omit<Comm
     pages: () => octokit.paginate.iterator(repos.listCommentsForCommit, { ...at, commit_sha, per_page: 100 }),
     create: (body) => repos.createCommitComment({ ...at, commit_sha, body }),
     update: (comment_id, body) => repos.updateCommitComment({ ...at, comment_id, body }),
+  };
+}
+
+function labels(octokit: Octokit, at: At): Pick<Github, 'addLabel' | 'removeLabel'> {
+  const { issues } = octokit.rest;
+  return {
+    addLabel: (issue_number, label) =>
+      attempt(`label of #${issue_number}`, async () => {
+        await issues.addLabels({ ...at, issue_number, labels: [label] });
+      }),
+    removeLabel: (issue_number, name) =>
+      attempt(`label of #${issue_number}`, () =>
+        issues.removeLabel({ ...at, issue_number, name }).then(
+          () => {},
+          (error: unknown) => {
+            if (statusOf(error) !== 404) throw error;
+          },
+        ),
+      ),
+  };
+}
+
+function files(octokit: Octokit, at: At): Pick<Github, 'readFile' | 'writeFile' | 'makeBranch'> {
+  const { repos, git } = octokit.rest;
+  return {
+    readFile: (ref, path) =>
+      attempt(`${path} of ${ref}`, async () => {
+        const found = await repos.getContent({ ...at, path, ref }).catch((error: unknown) => {
+          if (statusOf(error) === 404) return undefined;
+          throw error;
+        });
+        if (found === undefined || !('content' in found.data) || typeof found.data.content !== 'string')
+          return undefined;
+        return { text: Buffer.from(found.data.content, 'base64').toString('utf8'), sha: found.data.sha };
+      }),
+    writeFile: ({ branch, path, text, message, replaces }) =>
+      attempt(`${path} of ${branch}`, async () => {
+        const content = Buffer.from(text).toString('base64');
+        const sha = replaces === undefined ? {} : { sha: replaces };
+        return await repos.createOrUpdateFileContents({ ...at, branch, path, message, content, ...sha }).then(
+          () => true,
+          (error: unknown) => {
+            if ([409, 422].includes(statusOf(error) ?? 0)) return false;
+            throw error;
+          },
+        );
+      }),
+    makeBranch: (branch, sha) =>
+      attempt(`branch ${branch}`, async () => {
+        await git.createRef({ ...at, ref: `refs/heads/${branch}`, sha }).catch((error: unknown) => {
+          if (statusOf(error) !== 422 || !/exists/i.test(messageOf(error))) throw error;
+        });
+      }),
   };
 }
 

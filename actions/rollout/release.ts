@@ -59,9 +59,9 @@ function needsAlertSecret(alerts: Environment['monitor']['alerts']): boolean {
     case 'github':
       return true;
     case 'webhook':
-      return alerts.url === undefined;
+      return alerts.url === '';
     case 'mail':
-      return alerts.user !== undefined;
+      return alerts.user !== '';
     case 'none':
       return false;
   }

@@ -8,7 +8,10 @@ import { connectSsh } from '../../actions/core/ssh.ts';
 import { clone, environmentName } from '../lab/paths.ts';
 import { labSecrets } from '../lab/secrets.ts';
 
-const units = 'redis-server redis-sentinel sessiond haproxy prometheus';
+const monitoring = ['', '-alertmanager', '-node-exporter', '-redis-exporter', '-blackbox-exporter'].map(
+  (part) => `prometheus${part}`,
+);
+const units = `redis-server redis-sentinel sessiond haproxy ${monitoring.join(' ')}`;
 const command = `systemctl show --property=Id --property=InvocationID --property=ActiveEnterTimestampMonotonic ${units}; readlink /var/lib/firedrill/current`;
 
 const environment = loadEnvironment(`${clone}/environments/${environmentName}.yaml`);

@@ -62,6 +62,11 @@ describe('a mistake in an environment file is reported with its place and its fi
       [['quorum: 2', 'quorum: 3']],
       /quorum 3 of 3 Sentinels is more than a majority.*Use 2/,
     ],
+    [
+      'a rate over too few scrapes',
+      [['rateWindowMs: 20000', 'rateWindowMs: 2000']],
+      /monitor\.rules\.rateWindowMs 2000 is too short.*Use at least 20000/,
+    ],
     ['no primary', [[', primary: true', '']], /0 redis nodes are marked primary\. Mark exactly one/],
     ['two primaries', [['198.18.0.12 }', '198.18.0.12, primary: true }']], /2 redis nodes are marked primary/],
     [

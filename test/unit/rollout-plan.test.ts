@@ -4,14 +4,14 @@ import { describePlans } from '../../actions/rollout/describe.ts';
 import type { NodeFacts } from '../../actions/rollout/facts.ts';
 import { planRollback } from '../../actions/rollout/kept.ts';
 import { manifestText } from '../../actions/rollout/manifest.ts';
-import { planNode, upstreamVersion } from '../../actions/rollout/plan.ts';
+import { interrupts, planNode, upstreamVersion } from '../../actions/rollout/plan.ts';
 import { refuseBad } from '../../actions/rollout/planning.ts';
 import { redactor } from '../../actions/rollout/redact.ts';
 import { bundle, type ReleaseSources } from '../../actions/rollout/release.ts';
 import { blank, deployed, deployedBefore, releaseOf, secrets, sources } from './rollout-fixture.ts';
 
 /** The lab's environment with one section changed. */
-function changed<K extends 'redis' | 'sentinel' | 'haproxy' | 'app' | 'packages'>(
+function changed<K extends 'redis' | 'sentinel' | 'haproxy' | 'app' | 'monitor' | 'packages'>(
   section: K,
   values: Partial<ReleaseSources['environment'][K]>,
 ): ReleaseSources {
@@ -35,8 +35,18 @@ describe('a plan', () => {
   it('installs on a machine with nothing of ours', () => {
     const plan = planNode(releaseOf('lb-1'), blank('lb-1'));
     expect(plan.action).toBe('install');
-    expect(plan.packages.map((each) => `${each.name} ${each.to}`)).toEqual(['haproxy 3.0.11', 'socat any']);
-    expect(plan.units).toEqual([{ unit: 'haproxy', how: 'restart', why: 'it has not run with a release yet' }]);
+    expect(plan.packages.map((each) => `${each.name} ${each.to}`)).toEqual([
+      'haproxy 3.0.11',
+      'socat any',
+      'prometheus-node-exporter any',
+    ]);
+    expect(plan.units).toEqual(
+      ['haproxy', 'prometheus-node-exporter'].map((unit) => ({
+        unit,
+        how: 'restart',
+        why: 'it has not run with a release yet',
+      })),
+    );
   });
 
   it('reloads HAProxy for a changed setting, and touches no other node', () => {
@@ -86,6 +96,7 @@ describe('a plan', () => {
     const down = {
       ...facts,
       units: {
+        ...facts.units,
         haproxy: { active: 'failed', sub: 'failed', enabled: 'enabled', pid: 0, restarts: 0, sinceS: undefined },
       },
     };
@@ -95,6 +106,15 @@ describe('a plan', () => {
       files: [{ path: '/etc/haproxy/haproxy.cfg', kind: 'repair' }],
       units: [{ how: 'reload' }],
     });
+  });
+
+  it('does not take a restart of what only looks on for an interruption', () => {
+    const plan = planNode(
+      releaseOf('redis-1', changed('monitor', { nodeExporterPort: 9101 })),
+      deployedBefore(releaseOf('redis-1')),
+    );
+    expect(plan.units.map((unit) => `${unit.how} ${unit.unit}`)).toEqual(['restart prometheus-node-exporter']);
+    expect(interrupts(plan)).toBe(false);
   });
 
   it('sets a directive that is gone back live, and restarts only where Redis takes it at start', () => {

@@ -4,10 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
+import { Secret } from '../../actions/core/secret.ts';
 import { manifestText, parseManifest } from '../../actions/rollout/manifest.ts';
-import { buildReleases, bundle } from '../../actions/rollout/release.ts';
+import { buildReleases, bundle, readSources } from '../../actions/rollout/release.ts';
 import { tar } from '../../actions/rollout/tar.ts';
-import { releaseOf, sources } from './rollout-fixture.ts';
+import { releaseOf, secrets, sources } from './rollout-fixture.ts';
 
 describe('a release', () => {
   it('is the same bytes and the same digest each time', async () => {
@@ -46,6 +47,8 @@ describe('a release', () => {
       ['/usr/local/bin/sessiond', '0755', 'restart'],
       ['/etc/sessiond/sessiond.conf', '0640', 'restart'],
       ['/etc/systemd/system/sessiond.service', '0644', 'restart'],
+      ['/etc/default/prometheus-node-exporter', '0644', 'restart'],
+      ['/etc/systemd/system/prometheus-node-exporter.service.d/firedrill.conf', '0644', 'restart'],
     ]);
   });
 
@@ -83,10 +86,12 @@ describe('the archive', () => {
     const bytes = gunzipSync(await bundle(releaseOf('redis-2'), new Map([['apply.sh', Buffer.from('x')]])));
     const names = execFileSync('tar', ['-tf', '-'], { input: bytes, encoding: 'utf8' }).trim().split('\n');
     expect(names).toEqual([
+      'files/etc/default/prometheus-node-exporter',
       'files/etc/redis/firedrill-redis-fence.conf',
       'files/etc/redis/firedrill.conf',
       'files/etc/systemd/system/firedrill-redis-handoff.service',
       'files/etc/systemd/system/firedrill-redis-rejoin.service',
+      'files/etc/systemd/system/prometheus-node-exporter.service.d/firedrill.conf',
       'files/etc/systemd/system/redis-server.service.d/firedrill.conf',
       'files/usr/local/lib/firedrill-redis-lib.sh',
       'files/usr/local/sbin/firedrill-redis-fence',
@@ -97,5 +102,17 @@ describe('the archive', () => {
       'node/apply.sh',
       'seeds/etc/redis/redis.conf',
     ]);
+  });
+});
+
+describe('alerts that go somewhere', () => {
+  it.each([
+    ['github', { to: 'github' as const, repository: 'owner/name', api: 'https://api.github.com' }],
+    ['webhook', { to: 'webhook' as const, url: '' }],
+  ])('to %s want their secret before anything is touched', (to, alerts) => {
+    const { environment } = sources();
+    const wanted = { ...environment, monitor: { ...environment.monitor, alerts } };
+    expect(() => readSources(wanted, secrets, '', '')).toThrow(`monitor.alerts sends to ${to}, which wants it`);
+    expect(() => readSources(wanted, { ...secrets, alerts: new Secret('s') }, '', '')).not.toThrow();
   });
 });

@@ -110,7 +110,7 @@ async function roll(setting: string, mode: 'apply' | 'rollback' = 'apply', force
   return { thrown, report: reports[0], log: lines.join('\n') };
 }
 
-describe('a rollout of one node', () => {
+describe('a rollout of one node', { timeout: 60_000 }, () => {
   it('installs, changes, changes nothing, and goes back', async () => {
     const first = await roll('1');
     expect([first.thrown, read('etc/conf')]).toEqual([undefined, 'setting 1\n']);

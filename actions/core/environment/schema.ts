@@ -202,14 +202,17 @@ const alerts = z
     z.strictObject({ to: z.literal('none') }),
     z.strictObject({
       to: z.literal('webhook'),
-      url: https.optional().describe('alert-secret, when given, is sent as bearer token; without url it is the URL'),
+      url: https
+        .or(z.literal(''))
+        .default('')
+        .describe('alert-secret, when given, is sent as bearer token; without url it is the URL'),
     }),
     z.strictObject({
       to: z.literal('mail'),
       address: z.email().describe('Who gets the mail'),
       from: z.email(),
       smarthost: z.string().regex(/^[^:\s]+:\d+$/, 'write HOST:PORT, e.g. smtp.example.org:587'),
-      user: z.string().optional().describe('Account on the smarthost; its password is alert-secret'),
+      user: z.string().default('').describe('Account on the smarthost; its password is alert-secret'),
     }),
     z.strictObject({
       to: z.literal('github'),
