@@ -32,6 +32,8 @@ export interface Fleet {
   sentinel(node: FleetNode): Redis;
   /** A Sentinel connection of one's own, for subscribing. */
   openSentinel(node: FleetNode): Redis;
+  /** Powers the machine on; one that runs already stays as it is. */
+  boot(node: FleetNode): Promise<void>;
   close(): void;
 }
 
@@ -40,13 +42,14 @@ export interface FleetOptions {
   readonly secret: Secret;
   readonly publicUrl: string;
   readonly connect: (node: EnvironmentNode) => Promise<Ssh>;
+  readonly boot: (node: EnvironmentNode) => Promise<void>;
 }
 
 /** For one answer of a Redis or a Sentinel; a hung one must not hold up the others. */
 const commandTimeoutMs = 1500;
 
 /** Opens nothing yet: a node that can't be reached is told by the first who uses it. */
-export function openFleet({ environment, secret, publicUrl, connect }: FleetOptions): Fleet {
+export function openFleet({ environment, secret, publicUrl, connect, boot }: FleetOptions): Fleet {
   const links = environment.nodes.map((node) => keptSsh(node.name, () => connect(node)));
   const nodes = environment.nodes.map((node, index) => ({ ...node, ssh: links[index] as KeptSsh }));
   const clients = new Map<string, Redis>();
@@ -71,6 +74,7 @@ export function openFleet({ environment, secret, publicUrl, connect }: FleetOpti
     redis: (node) => shared(node, 'redis'),
     sentinel: (node) => shared(node, 'sentinel'),
     openSentinel: (node) => open(node, 'sentinel'),
+    boot,
     close() {
       for (const client of clients.values()) client.disconnect();
       for (const link of links) link.close();
@@ -85,7 +89,7 @@ export function fleetNodes(fleet: Fleet, role: Role): FleetNode[] {
 }
 
 /** The node with that private address. Throws (`gate`): the Sentinels name a primary that the environment doesn't know. */
-export function nodeAt(fleet: Fleet, address: string): FleetNode {
+export function nodeAt(fleet: Pick<Fleet, 'environment' | 'nodes'>, address: string): FleetNode {
   const node = fleet.nodes.find((each) => each.address === address);
   if (node !== undefined) return node;
   throw new FiredrillError({

@@ -1,33 +1,69 @@
+import { until } from '../core/deadline.ts';
+import { nodeNamed } from '../core/environment/nodes.ts';
 import { FiredrillError } from '../core/errors.ts';
 import { nowMs } from './clock.ts';
-import type { Fleet, FleetNode } from './fleet.ts';
+import { type Fleet, type FleetNode, nodeAt } from './fleet.ts';
 import { runScript } from './node-script.ts';
-import type { Scenario } from './scenarios/index.ts';
+import type { Fault, ScriptCall, Step } from './scenarios/index.ts';
 
 /** When the fault took effect, on the controller's monotonic clock, and how well that is known. */
 export interface Injection {
-  /** When the node was told: nothing that failed earlier is the fault's. */
+  /** When the first node was told: nothing that failed earlier is the fault's. */
   readonly toldAt: number;
   readonly faultAt: number;
   /** Half a round trip to the node, plus what the fault took to be carried out there (ms). */
   readonly uncertaintyMs: number;
+  /** What the node said of how it did it, if it had a choice. */
+  readonly by: string | undefined;
+}
+
+/** A node that a scenario may break, and what undoes all that may be done to it. */
+export interface Armed {
+  readonly node: FleetNode;
+  readonly undo: readonly ScriptCall[];
+  readonly powersOff: boolean;
 }
 
 const scriptTimeoutMs = 20_000;
 
-/** Makes the node promise to undo the fault by itself after `drill.healAfterMs`. To be done before `inject`. */
-export async function arm(fleet: Fleet, node: FleetNode, scenario: Scenario): Promise<void> {
-  const { script, args } = scenario.undo;
+/** The nodes of the steps, each with all of its undos. Pure. */
+export function undoPlan(fleet: Pick<Fleet, 'environment' | 'nodes'>, steps: readonly Step[]): Armed[] {
+  const names = [...new Set(steps.flatMap((step) => step.nodes))];
+  return names.map((name) => {
+    const own = steps.filter((step) => step.nodes.includes(name));
+    const undo = new Map(own.map((step) => [words(step.undo).join(' '), step.undo]));
+    const node = nodeAt(fleet, nodeNamed(fleet.environment, name).address);
+    return { node, undo: [...undo.values()], powersOff: own.some((step) => step.powersOff === true) };
+  });
+}
+
+/** Makes the node promise to undo everything by itself after `drill.healAfterMs`. To be done before `inject`. */
+export async function arm(fleet: Fleet, { node, undo }: Armed): Promise<void> {
   const after = String(fleet.environment.drill.healAfterMs);
-  await runScript(node, 'guard.sh', ['arm', after, script, ...args], { timeoutMs: scriptTimeoutMs });
+  await runScript(node, 'guard.sh', ['arm', after, ...chain(undo)], { timeoutMs: scriptTimeoutMs });
+}
+
+/** What makes the fault quick, on every node that it may hit. */
+export async function prepare(fleet: Fleet, steps: readonly Step[]): Promise<void> {
+  const calls = steps.flatMap((step) => {
+    const call = step.prepare;
+    return call === undefined ? [] : step.nodes.map((name) => ({ name, call }));
+  });
+  await Promise.all(
+    calls.map(({ name, call }) =>
+      runScript(nodeAt(fleet, nodeNamed(fleet.environment, name).address), call.script, call.args, {
+        timeoutMs: scriptTimeoutMs,
+      }),
+    ),
+  );
 }
 
 /** Breaks it. The node says "now" right before, and half a round trip later we hear it. */
-export async function inject(node: FleetNode, scenario: Scenario): Promise<Injection> {
+export async function inject(node: FleetNode, { inject: call }: Fault): Promise<Injection> {
   const roundTripMs = await roundTrip(node);
   const toldAt = nowMs();
   let heardAt: number | undefined;
-  const { script, args } = scenario.inject;
+  const { script, args } = call;
   const printed = await runScript(node, script, args, {
     timeoutMs: scriptTimeoutMs,
     onLine: (line) => {
@@ -40,13 +76,35 @@ export async function inject(node: FleetNode, scenario: Scenario): Promise<Injec
     toldAt,
     faultAt: Math.max(toldAt, heardAt - roundTripMs / 2),
     uncertaintyMs: roundTripMs / 2 + carriedOutMs(printed),
+    by: /^by (.+)$/m.exec(printed)?.[1],
   };
 }
 
-/** Undoes the fault now and takes the node's promise back. Safe to repeat. */
-export async function heal(node: FleetNode, scenario: Scenario): Promise<void> {
-  const { script, args } = scenario.undo;
-  await runScript(node, 'guard.sh', ['fire', script, ...args], { timeoutMs: 60_000 });
+/** Breaks all of them at the same time; the fault took effect when the first did, and the last is part of the uncertainty. */
+export async function injectAll(targets: readonly { node: FleetNode; fault: Fault }[]): Promise<Injection> {
+  const all = await Promise.all(targets.map(({ node, fault }) => inject(node, fault)));
+  const first = Math.min(...all.map((each) => each.faultAt));
+  return {
+    toldAt: Math.min(...all.map((each) => each.toldAt)),
+    faultAt: first,
+    uncertaintyMs: Math.max(...all.map((each) => each.faultAt - first + each.uncertaintyMs)),
+    by: all.find((each) => each.by !== undefined)?.by,
+  };
+}
+
+/** Boots what was powered off, undoes everything now and takes the node's promise back. Safe to repeat. */
+export async function heal(fleet: Fleet, { node, undo, powersOff }: Armed): Promise<void> {
+  const fire = () => runScript(node, 'guard.sh', ['fire', ...chain(undo)], { timeoutMs: 60_000 });
+  if (!powersOff) {
+    await fire();
+    return;
+  }
+  const timeoutMs = fleet.environment.linode.bootTimeoutMs;
+  const up = async () => {
+    await fleet.boot(node);
+    return await fire();
+  };
+  await until(up, { timeoutMs, intervalMs: 500, what: `${node.name} to be up again` });
 }
 
 /** Keeps a promise that a killed drill left on this node. True when there was one. For the holder of the lease only. */
@@ -60,6 +118,15 @@ export function carriedOutMs(printed: string): number {
   const [now, done] = [at('now'), at('done')];
   if (now === undefined || done === undefined) return 0;
   return Math.max(0, Number(BigInt(done) - BigInt(now)) / 1e6);
+}
+
+function words({ script, args }: ScriptCall): string[] {
+  return [script, ...args];
+}
+
+/** As guard.sh takes them: one call, `then`, the next. */
+function chain(calls: readonly ScriptCall[]): string[] {
+  return calls.flatMap((call, index) => (index === 0 ? words(call) : ['then', ...words(call)]));
 }
 
 /** The shortest of five refused tunnels: port 9 (discard) is closed, so it is one round trip and nobody's work. */

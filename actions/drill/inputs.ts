@@ -1,14 +1,24 @@
-import { type ScenarioName, scenarioNames } from '../core/environment/schema.ts';
+import { scenarioNames } from '../core/environment/schema.ts';
 import { type FleetInputs, readFleetInputs, wrongInput } from '../core/inputs.ts';
 import { Secret } from '../core/secret.ts';
+import type { Choice } from './choose.ts';
 
 /** As in action.yml; a test holds the two together. */
-export const inputNames = ['environment', 'scenarios', 'linode-token', 'secret', 'github-token', 'out'] as const;
+export const inputNames = [
+  'environment',
+  'scenarios',
+  'repeat',
+  'linode-token',
+  'secret',
+  'github-token',
+  'out',
+] as const;
 export const outputNames = ['ok', 'report'] as const;
 
 export interface DrillInputs extends FleetInputs {
-  /** Undefined: those of the environment. */
-  readonly scenarios: readonly ScenarioName[] | undefined;
+  readonly scenarios: Choice;
+  /** Undefined: the environment's. */
+  readonly repeat: number | undefined;
   /** Undefined: nothing is posted. */
   readonly githubToken: Secret | undefined;
   /** The folder for the report. */
@@ -21,19 +31,32 @@ export function readInputs(get: (name: (typeof inputNames)[number]) => string): 
   return {
     ...readFleetInputs(get),
     scenarios: readScenarios(get('scenarios')),
+    repeat: readRepeat(get('repeat')),
     githubToken: githubToken === '' ? undefined : new Secret(githubToken),
     out: get('out') || 'out',
   };
 }
 
-/** Names separated by commas or spaces; `all` is every one; nothing leaves it to the environment. */
-function readScenarios(text: string): ScenarioName[] | undefined {
+/** Names separated by commas or spaces; `all` is every one that is allowed, `nightly` the night's; nothing is the core ones. */
+function readScenarios(text: string): Choice {
   const words = [...new Set(text.split(/[\s,]+/).filter((word) => word !== ''))];
-  if (words.length === 0) return undefined;
-  if (words.includes('all')) return [...scenarioNames];
+  if (words.length === 0) return 'core';
+  if (words.includes('all')) return 'all';
+  if (words.includes('nightly')) return 'nightly';
   return words.map((word) => {
     const name = scenarioNames.find((each) => each === word);
     if (name !== undefined) return name;
-    throw wrongInput('scenarios', `there is no scenario ${word}`, `Use all, or some of ${scenarioNames.join(', ')}`);
+    throw wrongInput(
+      'scenarios',
+      `there is no scenario ${word}`,
+      `Use all, nightly, or some of ${scenarioNames.join(', ')}`,
+    );
   });
+}
+
+function readRepeat(text: string): number | undefined {
+  if (text === '') return undefined;
+  const repeat = Number(text);
+  if (Number.isInteger(repeat) && repeat >= 1 && repeat <= 100) return repeat;
+  throw wrongInput('repeat', `"${text}" is not a number of runs`, 'Use a whole number from 1 to 100');
 }

@@ -2,7 +2,7 @@ import { sleep } from '../core/deadline.ts';
 import type { Environment } from '../core/environment/schema.ts';
 import { nowMs } from './clock.ts';
 import { latencyMs, type Request } from './probe/history.ts';
-import { type Observation, phasesOf } from './timeline.ts';
+import { announcements, type Observation } from './timeline.ts';
 
 export interface ObserveOptions {
   readonly drill: Environment['drill'];
@@ -10,8 +10,12 @@ export interface ObserveOptions {
   /** Growing while this waits. */
   readonly history: readonly Request[];
   readonly observations: readonly Observation[];
-  /** The old primary's address when its failover is awaited. */
-  readonly failover: string | undefined;
+  /** How many failovers are awaited. */
+  readonly failovers: number;
+  /** Whether clients are to be served again before anything is undone. */
+  readonly untilCalm: boolean;
+  /** Whether the alert that is awaited fires, or none is. */
+  readonly alerted: () => boolean;
   readonly signal: AbortSignal;
 }
 
@@ -22,17 +26,17 @@ const calmMs = 1000;
 const slowMs = 500;
 
 /**
- * Waits `drill.observeMs` from the fault, then until the clients are calm again and the failover was announced. Gives up in time for
+ * Waits `drill.observeMs` from the fault, then until the clients are calm again, the failovers were announced and the alert fires. Gives up in time for
  * healing to be ours; the verdict then says what was not reached.
  */
 export async function observe(options: ObserveOptions): Promise<void> {
-  const { drill, faultAt, observations, failover, signal } = options;
+  const { drill, faultAt, observations, failovers, untilCalm, alerted, signal } = options;
   const limitMs = Math.max(drill.observeMs, drill.healAfterMs - drill.warmupMs - beforeTimerMs);
   for (;;) {
     const elapsedMs = nowMs() - faultAt;
-    const announced = failover === undefined || phasesOf(observations, faultAt, failover).announcedMs !== null;
+    const announced = announcements(observations.filter((each) => each.at >= faultAt)).length >= failovers;
     if (elapsedMs >= limitMs) return;
-    if (elapsedMs >= drill.observeMs && announced && isCalm(options)) return;
+    if (elapsedMs >= drill.observeMs && announced && alerted() && (!untilCalm || isCalm(options))) return;
     await sleep(100, signal);
   }
 }

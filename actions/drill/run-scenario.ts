@@ -1,25 +1,27 @@
 import { randomBytes } from 'node:crypto';
 import { sleep } from '../core/deadline.ts';
-import { nodeNamed } from '../core/environment/nodes.ts';
+import { nodeNamed, nodesOf } from '../core/environment/nodes.ts';
 import { FiredrillError, messageOf } from '../core/errors.ts';
 import { type Log, progressLine } from '../core/log.ts';
+import { type AlertWatch, watchAlerts } from './alerts.ts';
 import { nowMs } from './clock.ts';
 import { type Fleet, type FleetNode, nodeAt } from './fleet.ts';
-import { arm, heal, type Injection, inject } from './inject.ts';
+import { type FollowUp, followUp } from './follow-up.ts';
+import { type Armed, arm, heal, type Injection, inject, injectAll, prepare, undoPlan } from './inject.ts';
 import { observe } from './observe.ts';
 import type { Request } from './probe/history.ts';
 import { type Probe, startProbe } from './probe/probe.ts';
-import { readBack, removeKeys } from './read-back.ts';
-import type { Scenario } from './scenarios/index.ts';
+import { changedKeys, readBack, removeKeys } from './read-back.ts';
+import type { Scenario, Step } from './scenarios/index.ts';
 import { proveSteady } from './steady/steady.ts';
 import { type Phases, phasesOf, type Recorder, recordTimeline } from './timeline.ts';
-import { acknowledgedKeys } from './verdict/ledger.ts';
 import { judge, type Verdict } from './verdict/verdict.ts';
 
 /** One run of a scenario that was measured to its end. */
 export interface Run {
   readonly scenario: Scenario;
-  readonly target: string;
+  /** The nodes that were broken. */
+  readonly targets: readonly string[];
   readonly injection: Injection;
   readonly phases: Phases;
   readonly verdict: Verdict;
@@ -43,49 +45,68 @@ export interface RunContext {
   readonly signal: AbortSignal;
 }
 
+/** The longest recovery of that scenario that passes here (ms). */
+export function budgetOf(scenario: Pick<Scenario, 'name' | 'budgetMs'>, drill: Fleet['environment']['drill']): number {
+  return drill.budgetsMs[scenario.name] ?? drill.budgetMs ?? scenario.budgetMs;
+}
+
 /**
  * Steady? -> probe -> inject -> observe -> heal -> steady again -> read back. Never throws: what went wrong is in the result, and
  * whatever went wrong, the fault is undone.
  */
 export async function runScenario(context: RunContext, scenario: Scenario): Promise<Run | BrokenRun> {
   const { fleet, log } = context;
-  const open: Open = { probe: undefined, recorder: undefined, armed: undefined };
+  const ended = new AbortController();
+  const open: Open = { probe: undefined, recorder: undefined, alerts: undefined, armed: [], ended: ended.signal };
   let run: Run | undefined;
   let failure: unknown;
   try {
-    run = await measure(context, scenario, open);
+    run = await measure(context, scenario, open, () => ended.abort());
   } catch (error) {
     failure = context.signal.aborted ? 'cancelled' : error;
     log.warning(`${scenario.name}: ${messageOf(failure)}`);
   }
+  ended.abort();
   open.recorder?.stop();
+  open.alerts?.stop();
   if (run !== undefined) return run;
 
   // Healing comes first: after a cancellation there are seconds until the kill.
-  const unhealed = await healArmed(open.armed, scenario, fleet);
+  const unhealed = await healArmed(open.armed, fleet);
   await open.probe?.stop().catch(() => {});
-  const reasons = [messageOf(failure), ...(unhealed === undefined ? [] : [unhealed])];
+  const reasons = [messageOf(failure), ...unhealed];
   const unsteady = failure instanceof FiredrillError && failure.code === 'gate';
-  return { scenario, reason: reasons.join('; '), whole: unhealed === undefined && !unsteady };
+  return { scenario, reason: reasons.join('; '), whole: unhealed.length === 0 && !unsteady };
 }
 
 /** What must be closed whatever happens. */
 interface Open {
   probe: Probe | undefined;
   recorder: Recorder | undefined;
-  /** The node that may be broken. */
-  armed: FleetNode | undefined;
+  alerts: AlertWatch | undefined;
+  /** The nodes that may be broken. */
+  armed: readonly Armed[];
+  /** Aborted when nothing may be broken any more. */
+  readonly ended: AbortSignal;
 }
 
-async function measure({ fleet, log, signal }: RunContext, scenario: Scenario, open: Open): Promise<Run> {
+async function measure(
+  { fleet, log, signal }: RunContext,
+  scenario: Scenario,
+  open: Open,
+  endFaults: () => void,
+): Promise<Run> {
   const { drill } = fleet.environment;
   const state = await timed(log, scenario.name, 'steady', () => proveSteady(fleet, 'before the fault', signal));
-  const node = nodeAt(fleet, nodeNamed(fleet.environment, scenario.target(state)).address);
+  const steps = scenario.steps(state);
   const primary = nodeNamed(fleet.environment, state.primary);
 
-  open.armed = node;
-  await arm(fleet, node, scenario);
+  open.armed = undoPlan(fleet, steps);
+  await Promise.all(open.armed.map((each) => arm(fleet, each)));
+  await prepare(fleet, steps);
   open.recorder = await recordTimeline(fleet, primary.name);
+  const alerts = await watchAlerts(fleet);
+  open.alerts = alerts;
   const { requestsPerS, requestTimeoutMs } = drill;
   const run = randomBytes(4).toString('hex');
   open.probe = await startProbe({ url: fleet.publicUrl, run, requestsPerS, requestTimeoutMs });
@@ -93,27 +114,81 @@ async function measure({ fleet, log, signal }: RunContext, scenario: Scenario, o
   await sleep(drill.warmupMs, signal);
   refuseUnlessServed(history);
 
-  const injection = await inject(node, scenario);
-  log.info(progressLine(node.name, 'broken', undefined, scenario.breaks));
-  const failover = scenario.failover === 'expected' ? primary.address : undefined;
   const { observations } = open.recorder;
-  await observe({ drill, faultAt: injection.faultAt, history, observations, failover, signal });
+  const injection = await breakIt(fleet, steps, signal);
+  log.info(progressLine(scenario.name, 'broken', undefined, scenario.breaks));
+  const followUps = steps
+    .filter((step) => step.when !== undefined && 'on' in step.when)
+    .map((step) => followUp(fleet, step, observations, injection.faultAt, open.ended));
+  const failovers = scenario.failovers === 'any' ? 0 : scenario.failovers;
+  const untilCalm = scenario.recovery === 'fault';
+  const alerted = (): boolean =>
+    !willFire(scenario, alerts) || alerts.fired.some(({ name }) => name === scenario.alert);
+  await observe({ drill, faultAt: injection.faultAt, history, observations, failovers, untilCalm, alerted, signal });
+  const targets = [...atOnce(steps).flatMap((step) => step.nodes), ...(await hits(followUps, endFaults))];
 
   const healAt = nowMs();
-  await timed(log, node.name, 'heal', () => heal(node, scenario));
-  open.armed = undefined;
+  await timed(log, scenario.name, 'heal', () => Promise.all(open.armed.map((each) => heal(fleet, each))));
+  open.armed = [];
   const after = await timed(log, scenario.name, 'steady again', () => proveSteady(fleet, 'after healing', signal));
   await open.probe.stop();
   open.probe = undefined;
 
-  const keys = acknowledgedKeys(history);
+  const keys = changedKeys(history);
   const final = await readBack(fleet, after.primary, keys);
   await removeKeys(fleet, after.primary, keys).catch(() => {}); // they expire
 
-  const phases = named(fleet, phasesOf(observations, injection.faultAt, primary.address));
-  const budgetMs = drill.budgetsMs[scenario.name] ?? drill.budgetMs;
-  const recording = { toldAt: injection.toldAt, faultAt: injection.faultAt, healAt, history, phases, final };
-  return { scenario, target: node.name, injection, phases, verdict: judge(scenario, budgetMs, recording) };
+  const survivors = nodesOf(fleet.environment, 'redis').filter((node) => !targets.includes(node.name));
+  const phases = phasesOf(
+    observations,
+    injection.faultAt,
+    primary.address,
+    survivors.map((node) => node.name),
+  );
+  const { toldAt, faultAt } = injection;
+  const fired = alerts.fired.filter((alert) => alert.at < healAt);
+  const recording = { toldAt, faultAt, healAt, history, phases, final, alerts: { rules: alerts.rules, fired } };
+  const verdict = judge(scenario, budgetOf(scenario, drill), recording);
+  return { scenario, targets, injection, phases: named(fleet, phases), verdict };
+}
+
+/** Whether there is an alert to wait for. */
+function willFire({ alert }: Scenario, { rules }: AlertWatch): boolean {
+  return alert !== null && rules?.has(alert) === true;
+}
+
+/** The steps that happen whatever Sentinel does. */
+function atOnce(steps: readonly Step[]): Step[] {
+  return steps.filter((step) => step.when === undefined || 'beforeMs' in step.when);
+}
+
+/** What comes before the fault, each in its time, then the fault. */
+async function breakIt(fleet: Fleet, steps: readonly Step[], signal: AbortSignal): Promise<Injection> {
+  const node = (name: string): FleetNode => nodeAt(fleet, nodeNamed(fleet.environment, name).address);
+  let toldAt: number | undefined;
+  for (const step of atOnce(steps)) {
+    if (step.when === undefined || !('beforeMs' in step.when)) continue;
+    const before = await Promise.all(step.nodes.map((name) => inject(node(name), step)));
+    toldAt ??= Math.min(...before.map((each) => each.toldAt));
+    await sleep(step.when.beforeMs, signal);
+  }
+  const now = steps.filter((step) => step.when === undefined);
+  const injection = await injectAll(
+    now.flatMap((step) => step.nodes.map((name) => ({ node: node(name), fault: step }))),
+  );
+  return { ...injection, toldAt: toldAt ?? injection.toldAt };
+}
+
+/** Whom the faults within the failover hit. Throws a FiredrillError when one of them had nobody to hit: then it was another scenario. */
+async function hits(followUps: readonly FollowUp[], endFaults: () => void): Promise<string[]> {
+  endFaults();
+  const nodes = await Promise.all(followUps.map((each) => each.hit));
+  if (nodes.some((node) => node === undefined))
+    throw new FiredrillError({
+      code: 'remote',
+      what: 'the failover within which the second fault belongs did not come',
+    });
+  return nodes.map((node) => node?.name ?? '');
 }
 
 /** Who is not served before the fault tells nothing of it, and a system that fails already must not be broken further. */
@@ -134,18 +209,20 @@ function named(fleet: Fleet, phases: Phases): Phases {
   return { ...phases, newPrimary: node?.name ?? phases.newPrimary };
 }
 
-/** Undoes what a run that broke off left; the reason when that failed. Heeds no cancellation: this is what is left to do. */
-async function healArmed(node: FleetNode | undefined, scenario: Scenario, fleet: Fleet): Promise<string | undefined> {
-  if (node === undefined) return undefined;
-  for (let tried = 1; ; tried += 1) {
-    try {
-      await heal(node, scenario);
-      return undefined;
-    } catch (error) {
-      if (tried === 3) return unhealed(node, fleet, error);
-      await sleep(1000);
+/** Undoes what a run that broke off left; the reasons where that failed. Heeds no cancellation: this is what is left to do. */
+async function healArmed(armed: readonly Armed[], fleet: Fleet): Promise<string[]> {
+  const healed = armed.map(async (each): Promise<string[]> => {
+    for (let tried = 1; ; tried += 1) {
+      try {
+        await heal(fleet, each);
+        return [];
+      } catch (error) {
+        if (tried === 3) return [unhealed(each.node, fleet, error)];
+        await sleep(1000);
+      }
     }
-  }
+  });
+  return (await Promise.all(healed)).flat();
 }
 
 function unhealed(node: FleetNode, fleet: Fleet, error: unknown): string {

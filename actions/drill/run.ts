@@ -1,25 +1,25 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { deriveDeployKey, derivePassword } from '../core/derive.ts';
 import { loadEnvironment } from '../core/environment/load.ts';
 import { nodesOf } from '../core/environment/nodes.ts';
 import type { Environment, ScenarioName } from '../core/environment/schema.ts';
 import { FiredrillError, messageOf } from '../core/errors.ts';
-import { type Github, githubApi, isForbidden } from '../core/github.ts';
+import { type Github, githubApi } from '../core/github.ts';
 import { readInventory, sshTarget } from '../core/inventory.ts';
 import { linodeApi } from '../core/linode/api.ts';
 import type { Log } from '../core/log.ts';
 import type { Secret } from '../core/secret.ts';
 import { connectSsh } from '../core/ssh.ts';
-import { isoTime, nowMs } from './clock.ts';
-import { type Fleet, openFleet } from './fleet.ts';
+import { chooseScenarios, whyNot } from './choose.ts';
+import { type ClockOffset, isoTime, measureClocks, nowMs } from './clock.ts';
+import { type Fleet, fleetNodes, openFleet } from './fleet.ts';
 import { settle } from './inject.ts';
 import type { DrillInputs } from './inputs.ts';
 import { holdLeases } from './leases.ts';
-import { type CommentContext, commentOf, summaryOf } from './report/comment.ts';
-import { type DrillReport, type RunReport, reasonsOf, runReport, scenarioReport } from './report/data.ts';
-import { deployedCommit, postComment } from './report/post.ts';
-import { isBroken, runScenario } from './run-scenario.ts';
+import { runScript } from './node-script.ts';
+import { publish } from './publish.ts';
+import { type DrillReport, type RunReport, runReport, scenarioReport } from './report/data.ts';
+import { deployedCommit } from './report/post.ts';
+import { budgetOf, isBroken, runScenario } from './run-scenario.ts';
 import { scenarios } from './scenarios/index.ts';
 
 /** What the run touches besides the fleet; tests put their own here. */
@@ -49,17 +49,19 @@ export interface DrillResult {
  */
 export async function run(inputs: DrillInputs, deps: DrillDeps): Promise<DrillResult> {
   const environment = loadEnvironment(`environments/${inputs.environment}.yaml`);
-  const names = inputs.scenarios ?? environment.drill.scenarios;
+  const names = chooseScenarios(inputs.scenarios, environment.drill, Date.now());
+  refuseWhenOff(environment, deps.env);
   maskSecrets(inputs, environment, deps.mask);
   const github = deps.openGithub(inputs);
   const commit = github === undefined ? undefined : await deployedCommit(github, environment.name, deps.log);
   const startedAt = nowMs();
   const outcome = await drillFleet(inputs, environment, names, deps).catch((error: unknown) => messageOf(error));
-  const { budgetMs, budgetsMs } = environment.drill;
   const reports =
     typeof outcome === 'string'
       ? []
-      : names.map((name) => scenarioReport(name, budgetsMs[name] ?? budgetMs, outcome.get(name) ?? []));
+      : names.map((name) =>
+          scenarioReport(name, budgetOf(scenarios[name], environment.drill), outcome.runs.get(name) ?? []),
+        );
   const report: DrillReport = {
     version: 1,
     environment: environment.name,
@@ -68,6 +70,7 @@ export async function run(inputs: DrillInputs, deps: DrillDeps): Promise<DrillRe
     finishedAt: isoTime(nowMs()),
     ok: typeof outcome !== 'string' && reports.every((scenario) => scenario.ok),
     notStarted: typeof outcome === 'string' ? outcome : null,
+    clocks: typeof outcome === 'string' ? [] : outcome.clocks.map(roundedClock),
     scenarios: reports,
   };
   return await publish(report, environment, { inputs, deps, github });
@@ -79,13 +82,16 @@ async function drillFleet(
   environment: Environment,
   names: readonly ScenarioName[],
   deps: DrillDeps,
-): Promise<Map<ScenarioName, RunReport[]>> {
+): Promise<{ readonly runs: Map<ScenarioName, RunReport[]>; readonly clocks: readonly ClockOffset[] }> {
   const fleet = await deps.openFleet(inputs, environment);
   try {
     const leases = await holdLeases(fleet, deps.log);
     try {
       await settleAll(fleet, deps.log);
-      return await runAll(fleet, names, deps);
+      const clocks = await measureClocks(fleet.nodes);
+      const runs = await runAll(fleet, names, inputs.repeat ?? environment.drill.repeat, deps);
+      await leaveResult(fleet, [...runs.values()].flat(), deps.log);
+      return { runs, clocks };
     } finally {
       await leases.release();
     }
@@ -124,6 +130,12 @@ export function realDeps(base: Pick<DrillDeps, 'log' | 'env' | 'signal' | 'write
         secret: inputs.fleetSecret,
         publicUrl: `http://${balancer.publicAddress}:${environment.haproxy.port}`,
         connect: (node) => connectSsh(sshTarget(environment, find(node.name), key)),
+        async boot(node) {
+          const { linodeId } = find(node.name);
+          // Linode's watchdog may have been quicker.
+          const { status } = await api.getInstance(linodeId);
+          if (status !== 'running' && status !== 'booting') await api.bootInstance(linodeId);
+        },
       });
     },
     openGithub(inputs) {
@@ -132,6 +144,16 @@ export function realDeps(base: Pick<DrillDeps, 'log' | 'env' | 'signal' | 'write
       return githubApi({ baseUrl, repository: base.env.GITHUB_REPOSITORY ?? '', token: inputs.githubToken });
     },
   };
+}
+
+/** For the alerts on a drill that failed or is overdue. */
+async function leaveResult(fleet: Fleet, runs: readonly RunReport[], log: Log): Promise<void> {
+  const ok = runs.every((each) => each.ok) ? '1' : '0';
+  const seconds = String(Math.floor(Date.now() / 1000));
+  for (const node of fleetNodes(fleet, 'monitor'))
+    await runScript(node, 'result.sh', [ok, seconds], { timeoutMs: 10_000 }).catch((error: unknown) =>
+      log.warning(`The result is not on ${node.name}: ${messageOf(error)}`),
+    );
 }
 
 /** Undoes on every node what an earlier drill, killed before it could, left broken. */
@@ -144,78 +166,43 @@ async function settleAll(fleet: Fleet, log: Log): Promise<void> {
 }
 
 /** After a run that left the fleet broken, or a cancelled one, the others are not run, and say so. */
-async function runAll(fleet: Fleet, names: readonly ScenarioName[], deps: DrillDeps) {
-  const done = new Map<ScenarioName, RunReport[]>();
+async function runAll(fleet: Fleet, names: readonly ScenarioName[], repeat: number, deps: DrillDeps) {
+  const done = new Map<ScenarioName, RunReport[]>(names.map((name) => [name, []]));
   const { requestsPerS } = fleet.environment.drill;
+  const context = { fleet, log: deps.log, signal: deps.signal };
   let stopped: string | undefined;
   for (const name of names) {
     const scenario = scenarios[name];
-    if (stopped !== undefined) {
-      done.set(name, [runReport({ scenario, reason: `not run: ${stopped}`, whole: true }, requestsPerS)]);
-      continue;
+    for (let count = 1; count <= repeat; count += 1) {
+      if (stopped !== undefined) {
+        done.get(name)?.push(runReport({ scenario, reason: `not run: ${stopped}`, whole: true }, requestsPerS));
+        break;
+      }
+      const result = await deps.log.group(name, () => runScenario(context, scenario));
+      const report = runReport(result, requestsPerS);
+      done.get(name)?.push(report);
+      deps.log.info(oneLine(name, report));
+      if (isBroken(result) && !result.whole) stopped = `the fleet is not steady since ${name}`;
+      if (deps.signal.aborted) stopped = 'cancelled';
     }
-    const context = { fleet, log: deps.log, signal: deps.signal };
-    const result = await deps.log.group(name, () => runScenario(context, scenario));
-    const report = runReport(result, requestsPerS);
-    done.set(name, [report]);
-    deps.log.info(oneLine(name, report));
-    if (isBroken(result) && !result.whole) stopped = `the fleet is not steady since ${name}`;
-    if (deps.signal.aborted) stopped = 'cancelled';
   }
   return done;
+}
+
+/** Throws a FiredrillError (`config`) when nobody wants this environment drilled now: it stays as it is, and so does its last report. */
+function refuseWhenOff(environment: Environment, env: DrillDeps['env']): void {
+  const killSwitch = (env.FIREDRILL_DRILL ?? '').toLowerCase() === 'off';
+  const scheduled = env.GITHUB_EVENT_NAME === 'schedule';
+  const what = whyNot(environment.drill, { killSwitch, scheduled, now: Date.now() });
+  if (what === undefined) return;
+  throw new FiredrillError({ code: 'config', where: `environment ${environment.name}`, what: `no drill: ${what}` });
+}
+
+function roundedClock({ node, offsetMs, errorMs }: ClockOffset): ClockOffset {
+  return { node, offsetMs: Math.round(offsetMs * 10) / 10, errorMs: Math.round(errorMs * 10) / 10 };
 }
 
 function oneLine(name: string, run: RunReport): string {
   const figures = `recovery ${run.recoveryMs ?? '-'} ms, ${run.failedRequests} of ${run.requests} requests failed, ${run.lostWrites} of ${run.ackedWrites} acknowledged writes lost`;
   return `${name.padEnd(20)} ${run.ok ? 'ok ' : 'RED'}  ${figures}${run.reason === null ? '' : `  (${run.reason})`}`;
-}
-
-interface Destination {
-  readonly inputs: DrillInputs;
-  readonly deps: DrillDeps;
-  readonly github: Github | undefined;
-}
-
-/** Files first, then the summary, then GitHub: what fails later leaves what came before. */
-async function publish(
-  report: DrillReport,
-  environment: Environment,
-  { inputs, deps, github }: Destination,
-): Promise<DrillResult> {
-  const context: CommentContext = {
-    runUrl: runUrlOf(deps.env),
-    requestTimeoutMs: environment.drill.requestTimeoutMs,
-  };
-  const comment = commentOf(report, context);
-  const summary = summaryOf(report, context);
-  mkdirSync(inputs.out, { recursive: true });
-  writeFileSync(join(inputs.out, 'drill.json'), `${JSON.stringify(report, undefined, 2)}\n`);
-  writeFileSync(join(inputs.out, 'pull-request.md'), comment);
-  writeFileSync(join(inputs.out, 'summary.md'), summary);
-  await deps.writeSummary(summary);
-
-  const reasons = reasonsOf(report);
-  if (github === undefined || report.commit === null) {
-    const why = github === undefined ? 'no github-token was given' : 'the deployed commit is unknown';
-    deps.log.warning(`Nothing was posted: ${why}. The report is in ${inputs.out}/`);
-    return { report, reasons, commentUrl: '' };
-  }
-  try {
-    const commentUrl = await postComment(github, report.environment, report.commit, comment);
-    deps.log.info(`Posted: ${commentUrl}`);
-    return { report, reasons, commentUrl };
-  } catch (error) {
-    if (isForbidden(error)) {
-      deps.log.warning(
-        `The report is in the job summary and in ${inputs.out}/, for it may not be posted: ${messageOf(error)}`,
-      );
-      return { report, reasons, commentUrl: '' };
-    }
-    return { report, reasons: [...reasons, `the report was not posted: ${messageOf(error)}`], commentUrl: '' };
-  }
-}
-
-function runUrlOf(env: DrillDeps['env']): string | undefined {
-  const { GITHUB_SERVER_URL: server, GITHUB_REPOSITORY: repository, GITHUB_RUN_ID: id } = env;
-  return server && repository && id ? `${server}/${repository}/actions/runs/${id}` : undefined;
 }

@@ -17,9 +17,11 @@ let lines: string[];
 let masked: string[];
 let posted: string[];
 let summary: string;
+let labels: Set<string>;
 beforeEach(() => {
   out = mkdtempSync(join(tmpdir(), 'firedrill-run-'));
   [lines, masked, posted, summary] = [[], [], [], ''];
+  labels = new Set();
 });
 afterEach(() => rmSync(out, { recursive: true }));
 
@@ -33,6 +35,11 @@ function drill(github: Partial<Github>) {
       return { url: 'https://github.com/acme/shop/pull/7#1', created: true };
     },
     commentOnCommit: async () => expect.unreachable(),
+    addLabel: async (_number, label) => void labels.add(label),
+    removeLabel: async (_number, label) => void labels.delete(label),
+    readFile: async () => undefined,
+    writeFile: async () => true,
+    makeBranch: async () => {},
     ...github,
   };
   const deps: DrillDeps = {
@@ -49,7 +56,15 @@ function drill(github: Partial<Github>) {
     mask: (value) => masked.push(value),
   };
   const token = new Secret('token-token');
-  const inputs = { environment: 'lab', fleetSecret, linodeToken: token, githubToken: token, scenarios: undefined, out };
+  const inputs = {
+    environment: 'lab',
+    fleetSecret,
+    linodeToken: token,
+    githubToken: token,
+    scenarios: 'core',
+    repeat: undefined,
+    out,
+  } as const;
   return run(inputs, deps);
 }
 
@@ -60,6 +75,7 @@ describe('a drill that could not start', () => {
     expect(report).toMatchObject({ ok: false, scenarios: [], commit: sha });
     expect(JSON.parse(readFileSync(`${out}/drill.json`, 'utf8'))).toEqual(report);
     expect(commentUrl).toContain('/pull/7');
+    expect([...labels]).toEqual(['drill failed']);
     for (const text of [posted[0], summary, readFileSync(`${out}/pull-request.md`, 'utf8')])
       expect(text).toMatch(/FAILED: it could not start\n\nthe machine redis-1 is missing/);
   });

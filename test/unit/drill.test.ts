@@ -1,19 +1,23 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { loadEnvironment } from '../../actions/core/environment/load.ts';
-import { scenarioNames } from '../../actions/core/environment/schema.ts';
+import { type Role, type ScenarioName, scenarioNames } from '../../actions/core/environment/schema.ts';
 import type { SentinelView } from '../../actions/core/sentinel.ts';
-import { carriedOutMs } from '../../actions/drill/inject.ts';
+import { firing, ruleNames } from '../../actions/drill/alerts.ts';
+import { chooseScenarios, whyNot } from '../../actions/drill/choose.ts';
+import type { FleetNode } from '../../actions/drill/fleet.ts';
+import { chosen } from '../../actions/drill/follow-up.ts';
+import { carriedOutMs, undoPlan } from '../../actions/drill/inject.ts';
 import { inputNames, outputNames, readInputs } from '../../actions/drill/inputs.ts';
-import { scenarios } from '../../actions/drill/scenarios/index.ts';
+import { type LiveState, type Step, scenarios } from '../../actions/drill/scenarios/index.ts';
 import { agreedPrimary, findUnsteady } from '../../actions/drill/steady/checks.ts';
 import type { FleetFacts } from '../../actions/drill/steady/facts.ts';
-import { type Observation, phasesOf, rolePrimary } from '../../actions/drill/timeline.ts';
+import { type Observation, phasesOf, roleLinked, rolePrimary } from '../../actions/drill/timeline.ts';
 
 const folder = new URL('../../actions/drill/', import.meta.url).pathname;
 const environment = loadEnvironment(new URL('../../environments/lab.yaml', import.meta.url).pathname);
@@ -31,8 +35,7 @@ describe('the action', () => {
 
   test('takes scenarios by name, all, or those of the environment', () => {
     const read = (text: string) => readInputs(given({ scenarios: text })).scenarios;
-    expect(read('')).toBeUndefined();
-    expect(read('all')).toEqual(scenarioNames);
+    expect([read(''), read('all'), read('nightly')]).toEqual(['core', 'all', 'nightly']);
     expect(read('app-kill, sentinel-kill app-kill')).toEqual(['app-kill', 'sentinel-kill']);
     expect(() => read('apkill')).toThrow(/no scenario apkill.*app-kill/);
   });
@@ -46,24 +49,216 @@ describe('the action', () => {
   });
 });
 
-describe('every scenario', () => {
-  test.each(scenarioNames)('%s is undone on its own node by a script that exists', (name) => {
-    const scenario = scenarios[name];
-    const nodes = { redis: ['r1', 'r2'], sentinel: ['s1', 's2'], app: ['a1', 'a2'], lb: ['l1'], monitor: ['m1'] };
+const names = {
+  redis: ['r1', 'r2', 'r3'],
+  sentinel: ['s1', 's2', 's3'],
+  app: ['a1', 'a2'],
+  lb: ['l1'],
+  monitor: ['m1'],
+};
+const state: LiveState = {
+  primary: 'r2',
+  nodes: names,
+  addresses: Object.fromEntries(
+    Object.values(names)
+      .flat()
+      .map((name, index) => [name, `10.0.0.${index + 1}`]),
+  ),
+};
+
+describe.each(scenarioNames)('the scenario %s', (name) => {
+  const scenario = scenarios[name];
+  const steps = scenario.steps(state);
+
+  test('breaks nodes that exist by scripts that exist, with plain words', () => {
     expect(scenario.name).toBe(name);
-    expect(['r2', 's2', 'a1']).toContain(scenario.target({ primary: 'r2', nodes }));
-    const unit = scenario.inject.args[1];
-    expect(scenario.undo).toEqual({ script: 'unit.sh', args: ['heal', unit] });
-    expect(readFileSync(`${folder}node/${scenario.inject.script}`, 'utf8')).toContain(
-      `\n  ${scenario.inject.args[0]})\n`,
-    );
+    expect(steps.some((step) => step.when === undefined)).toBe(true);
+    for (const step of steps) {
+      expect(step.nodes.length).toBeGreaterThan(0);
+      for (const node of step.nodes) expect(Object.keys(state.addresses)).toContain(node);
+      for (const { script, args } of [step.inject, step.undo, ...(step.prepare ? [step.prepare] : [])]) {
+        expect(readFileSync(`${folder}node/${script}`, 'utf8')).toMatch(
+          new RegExp(`^  ([a-z| -]+ )?${args[0]}[ )|]`, 'm'),
+        );
+        for (const word of args) expect(word).toMatch(/^[A-Za-z0-9@._-]+$/);
+      }
+    }
+  });
+
+  test('is undone by the same script on the same node', () => {
+    for (const { inject, undo } of steps) {
+      expect(undo.script).toBe(inject.script);
+      expect(undo.args[0]).toBe('heal');
+      if (inject.script === 'unit.sh') expect(undo.args[1]).toBe(inject.args[1]);
+    }
   });
 });
 
-test.each(['guard.sh', 'unit.sh'])('%s is a POSIX shell script that takes plain words only', (script) => {
+describe('the undo plan', () => {
+  const fleet = {
+    environment,
+    nodes: environment.nodes.map((node) => ({ ...node, ssh: {} as FleetNode['ssh'] })),
+  };
+  const live: LiveState = {
+    primary: 'redis-1',
+    nodes: Object.fromEntries(
+      ['redis', 'sentinel', 'app', 'lb', 'monitor'].map((role) => [
+        role,
+        environment.nodes.filter((node) => node.roles.includes(role as Role)).map((node) => node.name),
+      ]),
+    ) as unknown as LiveState['nodes'],
+    addresses: Object.fromEntries(environment.nodes.map((node) => [node.name, node.address])),
+  };
+  const seen = (at: number, node: string, name: string, host: string): Observation => ({
+    at,
+    node,
+    event: { name, kind: 'master', host, port: 6379, text: '' },
+  });
+
+  test('has each node once, also those that only a failover may choose', () => {
+    const plan = undoPlan(fleet, scenarios['leader-crash'].steps(live));
+    expect(plan.map(({ node }) => node.name)).toEqual(['redis-1', 'sentinel-1', 'sentinel-2', 'sentinel-3']);
+    expect(undoPlan(fleet, scenarios['fleet-cold-start'].steps(live)).every((each) => each.powersOff)).toBe(true);
+  });
+
+  test('has all undos of a node on which several roles are broken', () => {
+    const both = scenarios['sentinel-and-primary-kill'].steps({
+      ...live,
+      nodes: { ...live.nodes, sentinel: ['redis-1'] },
+    });
+    expect(undoPlan(fleet, both).map(({ undo }) => undo.map(({ args }) => args[1]))).toEqual([
+      ['redis-sentinel', 'redis-server'],
+    ]);
+  });
+
+  test('a step within the failover hits the Sentinel that was elected, or the Redis that was promoted', () => {
+    const events = [
+      seen(900, 'sentinel-3', '+elected-leader', '198.18.0.11'),
+      seen(2000, 'sentinel-2', '+elected-leader', '198.18.0.11'),
+      seen(2500, 'sentinel-2', '+switch-master', '198.18.0.13'),
+    ];
+    const [, leader] = scenarios['leader-crash'].steps(live);
+    const [, second] = scenarios['double-failover'].steps(live);
+    expect(chosen(fleet, leader as Step, events.slice(0, 1), 1000)).toBeUndefined();
+    expect(chosen(fleet, leader as Step, events, 1000)?.name).toBe('sentinel-2');
+    expect(chosen(fleet, second as Step, events.slice(0, 2), 1000)).toBeUndefined();
+    expect(chosen(fleet, second as Step, events, 1000)?.name).toBe('redis-3');
+  });
+});
+
+test('an alert of one node is another than that of the next, and what is pending does not fire', () => {
+  const alert = (node: string, state: string) => ({
+    state,
+    labels: { alertname: 'FailoverHappened', severity: 'info', node },
+  });
+  const alerts = [alert('redis-1', 'firing'), alert('redis-2', 'firing'), alert('redis-3', 'pending')];
+  const found = firing({ data: { alerts } });
+  expect(found.map(({ name, severity }) => [name, severity])).toEqual(Array(2).fill(['FailoverHappened', 'info']));
+  expect(new Set(found.map(({ id }) => id)).size).toBe(2);
+  expect(firing(undefined)).toEqual([]);
+  expect(ruleNames({ data: { groups: [{ rules: [{ name: 'NoQuorum' }] }] } })).toEqual(new Set(['NoQuorum']));
+});
+
+test("every scenario's alert is a rule of this repository", () => {
+  const folder = new URL('../../configs/prometheus/rules/', import.meta.url);
+  const text = readdirSync(folder)
+    .map((file) => readFileSync(new URL(file, folder), 'utf8'))
+    .join('\n');
+  for (const { alert } of Object.values(scenarios)) if (alert !== null) expect(text).toContain(`- alert: ${alert}\n`);
+});
+
+describe('the choice of scenarios', () => {
+  const drill = {
+    ...environment.drill,
+    scenarios: ['redis-primary-kill', 'app-kill'] as ScenarioName[],
+    rotation: scenarioNames.filter((name) => !['fleet-cold-start', 'disk-full'].includes(name)),
+  };
+  const day = 24 * 3600 * 1000;
+  const from = Date.UTC(2026, 2, 1);
+
+  test('is nightly the core ones and a part of the others, so that a week has all of them', () => {
+    const week = Array.from({ length: 7 }, (_, index) => chooseScenarios('nightly', drill, from + index * day));
+    for (const night of week) {
+      expect(night).toEqual(expect.arrayContaining(drill.scenarios));
+      expect(night.length).toBeLessThanOrEqual(2 + Math.ceil((drill.rotation.length - 2) / 7));
+    }
+    expect(new Set(week.flat())).toEqual(new Set([...drill.scenarios, ...drill.rotation]));
+  });
+
+  test('takes what is asked for, unless the environment does not allow it', () => {
+    expect(chooseScenarios('core', drill, from)).toEqual(drill.scenarios);
+    expect(chooseScenarios('all', drill, from)).not.toContain('fleet-cold-start');
+    expect(chooseScenarios(['app-hang', 'redis-primary-stop'], drill, from)).toEqual([
+      'redis-primary-stop',
+      'app-hang',
+    ]);
+    expect(() => chooseScenarios(['fleet-cold-start'], drill, from)).toThrow(
+      /not allowed.*fleet-cold-start.*drill.rotation/s,
+    );
+  });
+
+  test('is empty when somebody said off, and for a scheduled drill outside of its window', () => {
+    const at = (time: string) => Date.parse(`2026-03-01T${time}:00Z`);
+    const asked = { killSwitch: false, scheduled: true, now: at('03:17') };
+    expect(whyNot(drill, asked)).toBeUndefined();
+    expect(whyNot(drill, { ...asked, killSwitch: true })).toContain('FIREDRILL_DRILL');
+    expect(whyNot({ ...drill, enabled: false }, asked)).toContain('drill.enabled');
+    const night = { ...drill, window: { from: '23:00', to: '05:00' } };
+    expect(whyNot(night, asked)).toBeUndefined();
+    expect(whyNot(night, { ...asked, now: at('23:30') })).toBeUndefined();
+    expect(whyNot(night, { ...asked, now: at('05:00') })).toContain('it is 05:00 UTC');
+    expect(whyNot(night, { ...asked, now: at('12:00'), scheduled: false })).toBeUndefined();
+  });
+});
+
+test.each(['guard.sh', 'net.sh', 'unit.sh'])('%s is a POSIX shell script that takes plain words only', (script) => {
   execFileSync('sh', ['-n', `${folder}node/${script}`]);
   const odd = script === 'guard.sh' ? ['arm', '100', 'unit.sh', 'heal', 'a;b'] : ['heal', 'a;b'];
   expect(() => execFileSync('sh', [`${folder}node/${script}`, ...odd], { stdio: 'pipe' })).toThrow(/a;b/);
+});
+
+describe("the node's promise", () => {
+  let home: string;
+  beforeEach(() => {
+    home = mkdtempSync(join(tmpdir(), 'firedrill-guard-'));
+    for (const name of ['one.sh', 'two.sh'])
+      writeFileSync(join(home, name), `#!/bin/sh\necho "$0 $*" >> ${home}/done\n[ "$1" != fail ]\n`, { mode: 0o755 });
+    writeFileSync(join(home, 'systemctl'), '#!/bin/sh\n', { mode: 0o755 });
+    writeFileSync(join(home, 'firedrill-heal.service'), '');
+  });
+  afterEach(() => rmSync(home, { recursive: true }));
+
+  const guard = (...args: string[]) =>
+    spawnSync('sh', ['-s', ...args], {
+      input: readFileSync(`${folder}node/guard.sh`, 'utf8')
+        .replace('here=/var/lib/firedrill/drill', `here=${home}`)
+        .replace('units=/etc/systemd/system', `units=${home}`),
+      env: { ...process.env, PATH: `${home}:${process.env.PATH}` },
+      encoding: 'utf8',
+    });
+  const done = () => readFileSync(join(home, 'done'), 'utf8').replaceAll(`${home}/`, '').trim().split('\n');
+
+  test('has several undos, and is taken back when all are done', () => {
+    expect(guard('fire', 'one.sh', 'heal', 'a', 'then', 'two.sh', 'heal').status).toBe(0);
+    expect(done()).toEqual(['one.sh heal a', 'two.sh heal']);
+    expect(existsSync(join(home, 'firedrill-heal.service'))).toBe(false);
+  });
+
+  test('stands when one of them fails, and the others are done all the same', () => {
+    expect(guard('fire', 'one.sh', 'fail', 'then', 'two.sh', 'heal').status).toBe(1);
+    expect(done()).toEqual(['one.sh fail', 'two.sh heal']);
+    expect(existsSync(join(home, 'firedrill-heal.service'))).toBe(true);
+  });
+
+  test('is refused while an earlier one stands, and is a service that starts at boot', () => {
+    expect(guard('arm', '1000', 'one.sh', 'heal').status).toBe(3);
+    rmSync(join(home, 'firedrill-heal.service'));
+    expect(guard('arm', '1000', 'one.sh', 'heal', 'then', 'two.sh', 'heal').status).toBe(0);
+    const unit = readFileSync(join(home, 'firedrill-heal.service'), 'utf8');
+    expect(unit).toContain('guard.sh fire one.sh heal then two.sh heal\n');
+    expect(unit).toContain('WantedBy=multi-user.target');
+    expect(readFileSync(join(home, 'firedrill-heal.timer'), 'utf8')).toContain('OnActiveSec=1000ms');
+  });
 });
 
 test('a fault took as long as the node says', () => {
@@ -89,12 +284,9 @@ function sentinelView(self: string, rest: Partial<SentinelView> = {}): SentinelV
 
 function steadyFacts(): FleetFacts {
   const value = <T>(of: T) => ({ value: of });
-  const following = {
-    role: 'slave',
-    offset: 990,
-    connectedReplicas: 0,
-    primary: { host: primary, port: 6379, linkUp: true },
-  } as const;
+  const redis = { loading: false, readBytes: undefined, replicas: [] };
+  const following = { ...redis, role: 'replica', offset: 990, follows: { address: primary, linkUp: true } } as const;
+  const linked = (address: string) => ({ address, online: true, offset: 990, lagS: 0 });
   const up = (server: string) => ({ backend: 'app', server, status: 'UP', check: 'L7OK', sessions: 0, queue: 0 });
   return {
     units: Object.fromEntries(environment.nodes.map((node) => [node.name, value({ 'a-unit': 'active' })])),
@@ -104,7 +296,13 @@ function steadyFacts(): FleetFacts {
       'sentinel-3': value(sentinelView('198.18.0.23')),
     },
     redis: {
-      'redis-1': value({ role: 'master', offset: 1000, connectedReplicas: 2, primary: undefined }),
+      'redis-1': value({
+        ...redis,
+        role: 'primary',
+        offset: 1000,
+        follows: undefined,
+        replicas: [linked('198.18.0.12'), linked('198.18.0.13')],
+      }),
       'redis-2': value(following),
       'redis-3': value(following),
     },
@@ -149,7 +347,7 @@ describe('the steady state', () => {
     [
       'a Sentinel suspects',
       { sentinels: view({ flags: ['master', 's_down'] }) },
-      'sentinel-1: flags the primary s_down',
+      'sentinel-1: Sentinel says of the primary: master,s_down',
     ],
     [
       'the quorum is out of reach',
@@ -159,28 +357,28 @@ describe('the steady state', () => {
     [
       'a ghost counts',
       { sentinels: view({ otherSentinels: [...sentinelView('198.18.0.21').otherSentinels, ghost] }) },
-      'sentinel-1: knows 3 other Sentinels, not 2',
+      'sentinel-1: Sentinel knows 3 others instead of exactly 2',
     ],
     [
       'a link is down',
-      { redis: replica({ primary: { host: primary, port: 6379, linkUp: false } }) },
-      'redis-2: master_link_status is down',
+      { redis: replica({ follows: { address: primary, linkUp: false } }) },
+      'redis-2: the link to the primary is down',
     ],
-    ['a replica lags', { redis: replica({ offset: -1_000_000 }) }, 'redis-2: 1001000 bytes behind the primary'],
+    ['a replica lags', { redis: replica({ offset: -5_000_000 }) }, 'redis-2: it is 5001000 bytes behind'],
     [
       'there are two primaries',
-      { redis: replica({ role: 'master', primary: undefined }) },
-      'redis-2: a second primary',
+      { redis: replica({ role: 'primary', follows: undefined }) },
+      'redis-2: Redis is a primary beside redis-1',
     ],
     [
       'a replica follows another',
-      { redis: replica({ primary: { host: '198.18.0.13', port: 6379, linkUp: true } }) },
-      'redis-2: follows 198.18.0.13, not the primary 198.18.0.11',
+      { redis: replica({ follows: { address: '198.18.0.13', linkUp: true } }) },
+      'redis-2: Redis follows 198.18.0.13, not redis-1',
     ],
     [
       'an app is down',
       { haproxy: { 'lb-1': { value: [{ ...app, status: 'DOWN', check: 'L4CON' }] } } },
-      'lb-1: HAProxy sees app-1 DOWN (L4CON)',
+      'lb-1: HAProxy says that app-1 is DOWN (L4CON)',
     ],
     ['clients are refused', { ready: { value: 503 } }, 'load balancer: /readyz answers 503'],
   ])('is not when %s, and the check and the node are named', (_, change, expected) => {
@@ -202,24 +400,27 @@ describe('the phases', () => {
     seen(2060, 'sentinel-1', '+odown', 'master', '10.0.0.1'),
     seen(2110, 'sentinel-1', '+elected-leader', 'master', '10.0.0.1'),
     seen(2300, 'redis-2', rolePrimary, 'master', '10.0.0.2'),
+    seen(2400, 'redis-3', roleLinked, 'slave', '10.0.0.2'),
     seen(3000, 'sentinel-1', '+promoted-slave', 'slave', '10.0.0.2'),
     seen(3100, 'sentinel-3', '+switch-master', 'master', '10.0.0.2'),
   ];
 
   test('count from the fault, each as first seen by anybody', () => {
-    expect(phasesOf(observations, 1000, '10.0.0.1')).toEqual({
+    expect(phasesOf(observations, 1000, '10.0.0.1', ['redis-2', 'redis-3'])).toEqual({
       detectedMs: 1001,
       agreedMs: 1060,
       electedMs: 1110,
       promotedMs: 1300,
       announcedMs: 2100,
+      resyncedMs: 1400,
       newPrimary: '10.0.0.2',
+      failovers: 1,
     });
   });
 
   test('are empty when no failover happened', () => {
     const phases = phasesOf(observations.slice(3, 4), 1000, '10.0.0.1');
-    expect(Object.values(phases)).toEqual([null, null, null, null, null, null]);
+    expect(Object.values(phases)).toEqual([null, null, null, null, null, null, null, 0]);
   });
 });
 

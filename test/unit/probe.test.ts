@@ -3,16 +3,24 @@ import type { AddressInfo } from 'node:net';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
+import { checkHistory } from '../../actions/core/history/check.ts';
 import { nowMs } from '../../actions/drill/clock.ts';
-import { lagOf, latencyMs, outcomeOf, outcomeOfError } from '../../actions/drill/probe/history.ts';
+import {
+  lagOf,
+  latencyMs,
+  operationOf,
+  outcomeOf,
+  outcomeOfError,
+  type Request,
+} from '../../actions/drill/probe/history.ts';
 import { startProbe } from '../../actions/drill/probe/probe.ts';
-import { workload } from '../../actions/drill/probe/workload.ts';
-import { staleReads } from '../../actions/drill/verdict/ledger.ts';
+import { type Step, workload } from '../../actions/drill/probe/workload.ts';
 import { recoveryOf } from '../../actions/drill/verdict/recovery.ts';
 
 /** The service as a map, which can stall, refuse or hang up. */
 function service() {
-  const store = new Map<string, string>();
+  const store = new Map<string, { value: string; etag: string }>();
+  let versions = 0;
   let mode: 'serve' | 'stall' | 'refuse' | 'reset' = 'serve';
   const waiting: (() => void)[] = [];
   const server = createServer((request, response) => {
@@ -21,11 +29,20 @@ function service() {
     request.on('data', (chunk) => (body += chunk));
     request.on('end', () => {
       const answer = () => {
-        if (request.method === 'PUT') {
-          store.set(key, body);
-          response.writeHead(204).end();
-        } else if (store.has(key)) response.end(store.get(key));
-        else response.writeHead(404).end();
+        const found = store.get(key);
+        const { 'if-match': match, 'if-none-match': none } = request.headers;
+        if (key === '/healthz') response.end('ok');
+        else if (request.method === 'PUT') {
+          if ((match !== undefined && match !== found?.etag) || (none === '*' && found !== undefined)) {
+            response.writeHead(412).end();
+            return;
+          }
+          versions += 1;
+          store.set(key, { value: body, etag: `"${versions}"` });
+          response.writeHead(204, { etag: `"${versions}"` }).end();
+        } else if (request.method === 'DELETE') response.writeHead(store.delete(key) ? 204 : 404).end();
+        else if (found === undefined) response.writeHead(404).end();
+        else response.writeHead(200, { etag: found.etag }).end(found.value);
       };
       if (mode === 'stall') waiting.push(answer);
       else if (mode === 'refuse') response.writeHead(503).end();
@@ -86,7 +103,7 @@ describe('the probe', () => {
     const waited = history.filter((request) => latencyMs(request) > stallMs / 2).length;
     expect(waited).toBeGreaterThan(120);
     expect(waited).toBeLessThan(180);
-    expect(staleReads(history)).toEqual([]);
+    expect(checkHistory(history.map(operationOf)).violations).toEqual([]);
   });
 
   test('keeps its rate', async () => {
@@ -149,14 +166,60 @@ describe('an outcome', () => {
 });
 
 describe('the workload', () => {
-  test('never writes a value twice, and most keys only once', () => {
-    const { next } = workload('x');
-    const writes = Array.from({ length: 4000 }, next).filter((step) => step.op === 'write');
+  /** As from a store that answers at once. */
+  const answered = (step: Step, index: number): Request => ({
+    id: index,
+    process: step.process,
+    op: step.op,
+    key: step.key,
+    value: step.op === 'read' ? `${index} read` : step.value,
+    etag: String(index),
+    requestId: '',
+    intendedAt: index,
+    sentAt: index,
+    endedAt: index,
+    outcome: 'ok',
+    status: 200,
+  });
+
+  test('never writes a value twice, to keys of its own and to keys that all share, and most keys only once', () => {
+    const { next, ended } = workload('x');
+    const steps = Array.from({ length: 8000 }, (_, index) => {
+      const step = next();
+      // Eight clients at a time.
+      if (index % 8 === 7) for (let back = 0; back < 8; back += 1) ended(answered(step, index));
+      return step;
+    });
+    const writes = steps.filter((step) => step.op === 'write');
     expect(new Set(writes.map((step) => step.value)).size).toBe(writes.length);
+    expect(writes.length).toBeGreaterThan(steps.length * 0.4);
     const keys = Map.groupBy(writes, (step) => step.key);
     const once = [...keys.values()].filter((list) => list.length === 1).length;
-    expect(once).toBeGreaterThan(writes.length * 0.5);
+    expect(once).toBeGreaterThan(writes.length * 0.45);
     expect([...keys.keys()].filter((key) => key.includes('shared'))).toHaveLength(4);
+    expect(steps.some((step) => step.op === 'delete')).toBe(true);
     for (const key of keys.keys()) expect(key).toMatch(/^[A-Za-z0-9._-]{1,128}$/);
+  });
+
+  test('increments a counter from the version that was seen, and looks again when that was not there any more', () => {
+    const { next, ended } = workload('x');
+    const counter = (...wanted: Step['op'][]): Step => {
+      for (;;) {
+        const step = next();
+        if (step.key.endsWith('counter-0') && wanted.includes(step.op)) return step;
+        ended({ ...answered(step, 1), key: 'other' });
+      }
+    };
+    const look = counter('read', 'write');
+    expect(look.op).toBe('read');
+    ended({ ...answered(look, 1), value: null, etag: null, status: 404 });
+    const create = counter('write');
+    expect(create).toMatchObject({ op: 'write', condition: null });
+    ended({ ...answered(create, 2), etag: 'tag' });
+    const increment = counter('write');
+    expect(increment.condition).toEqual({ etag: 'tag', value: create.value });
+    expect(increment.value).toMatch(/^2 /);
+    ended({ ...answered(increment, 3), status: 412 });
+    expect(counter('read', 'write').op).toBe('read');
   });
 });

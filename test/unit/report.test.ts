@@ -33,6 +33,9 @@ const green: RunReport = {
     firstWriteMs: 1432,
     unknownWrites: 0,
     staleReads: 0,
+    resyncedMs: 1380,
+    failures: [],
+    proofs: [],
     probe: { requestsPerS: 300, lagP99Ms: 1.2, lagMaxMs: 4.5 },
   },
 };
@@ -54,11 +57,12 @@ function report(...runs: RunReport[]): DrillReport {
     finishedAt: '2026-03-01T03:18:00.000Z',
     ok: scenarios.every((scenario) => scenario.ok),
     notStarted: null,
+    clocks: [{ node: 'redis-1', offsetMs: 0.3, errorMs: 0.4 }],
     scenarios,
   };
 }
 
-const context = { runUrl: 'https://github.com/acme/shop/actions/runs/7', requestTimeoutMs: 5000 };
+const context = { runUrl: 'https://github.com/acme/shop/actions/runs/7', requestTimeoutMs: 5000, history: [] };
 
 describe('the comment', () => {
   test('starts with its marker, then the verdict', () => {
@@ -164,7 +168,8 @@ test('the gantt shows the slowest recovery, from phase to phase', () => {
       '    agreed by the quorum (1060 ms) :1009, 1060',
       '    leader elected (1102 ms) :1060, 1102',
       '    replica promoted (1299 ms) :1102, 1299',
-      '    first write acknowledged again (1432 ms) :1299, 1432',
+      '    replicas linked to the new primary (1380 ms) :1299, 1380',
+      '    first write acknowledged again (1432 ms) :1380, 1432',
       '    new primary announced (2101 ms) :1432, 2101',
       '    all clients back (6100 ms) :2101, 6100',
       '```',

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import type { Request } from '../../actions/drill/probe/history.ts';
+import type { Operation } from '../../actions/core/history/operation.ts';
+import { operationOf, type Request } from '../../actions/drill/probe/history.ts';
+import { changedKeys } from '../../actions/drill/read-back.ts';
 import type { Phases } from '../../actions/drill/timeline.ts';
-import { acknowledgedKeys, lostWrites, staleReads } from '../../actions/drill/verdict/ledger.ts';
 import { recoveryOf, stallThresholdMs } from '../../actions/drill/verdict/recovery.ts';
 import { judge, type Recording } from '../../actions/drill/verdict/verdict.ts';
 
@@ -10,95 +11,15 @@ let ids = 0;
 /** A request that was sent when it was due. */
 function request(op: Request['op'], key: string, value: string | null, from: number, to: number, rest = {}): Request {
   ids += 1;
-  const base = { id: ids, op, key, value, intendedAt: from, sentAt: from, endedAt: to };
-  return { ...base, outcome: 'ok', status: op === 'write' ? 204 : 200, ...rest };
+  const base = { id: ids, process: ids, op, key, value, etag: null, requestId: '' };
+  const times = { intendedAt: from, sentAt: from, endedAt: to };
+  return { ...base, ...times, outcome: 'ok', status: op === 'write' ? 204 : 200, ...rest };
 }
 const write = (key: string, value: string, from: number, to: number, rest = {}) =>
   request('write', key, value, from, to, rest);
 const read = (key: string, value: string | null, from: number, to: number) => request('read', key, value, from, to);
 const unknown = { outcome: 'unknown', status: 0, error: 'deadline' } as const;
 const refused = { outcome: 'refused', status: 503 } as const;
-
-const lostOf = (history: Request[], final: Record<string, string | null>) =>
-  lostWrites(history, new Map(Object.entries(final))).map((anomaly) => anomaly.request.value);
-
-describe('a lost write', () => {
-  test('is an acknowledged one that is gone', () => {
-    expect(lostOf([write('k', 'a', 0, 5)], { k: null })).toEqual(['a']);
-    expect(lostOf([write('k', 'a', 0, 5)], { k: 'a' })).toEqual([]);
-  });
-
-  test('is every acknowledged one after the value that reappeared', () => {
-    const history = [write('k', 'a', 0, 5), write('k', 'b', 10, 15), write('k', 'c', 20, 25)];
-    expect(lostOf(history, { k: 'a' })).toEqual(['b', 'c']);
-    expect(lostOf(history, { k: 'b' })).toEqual(['c']);
-    expect(lostOf(history, { k: 'c' })).toEqual([]);
-  });
-
-  test('is not one that was overwritten by a later acknowledged one', () => {
-    expect(lostOf([write('k', 'a', 0, 5), write('k', 'b', 10, 15)], { k: 'b' })).toEqual([]);
-  });
-
-  test('is not one that was overwritten by a later write with an unknown end', () => {
-    expect(lostOf([write('k', 'a', 0, 5), write('k', 'b', 10, 5010, unknown)], { k: 'b' })).toEqual([]);
-  });
-
-  test('is not one that an unknown write, sent before, may have overwritten late', () => {
-    expect(lostOf([write('k', 'u', 0, 5000, unknown), write('k', 'a', 100, 110)], { k: 'u' })).toEqual([]);
-  });
-
-  test('is one that an unknown write replaced which had been seen before: it reappeared', () => {
-    const history = [write('k', 'u', 0, 5000, unknown), read('k', 'u', 20, 30), write('k', 'a', 100, 110)];
-    expect(lostOf(history, { k: 'u' })).toEqual(['a']);
-  });
-
-  test('is not one of two that were under way at the same time: either may be the last', () => {
-    const history = [write('k', 'a', 0, 20), write('k', 'b', 10, 30)];
-    expect(lostOf(history, { k: 'a' })).toEqual([]);
-    expect(lostOf(history, { k: 'b' })).toEqual([]);
-  });
-
-  test('is not a time-out, nor a refusal', () => {
-    const history = [write('k', 'u', 0, 5000, unknown), write('k', 'r', 0, 4000, refused)];
-    expect(lostOf(history, { k: null })).toEqual([]);
-    expect(acknowledgedKeys(history)).toEqual([]);
-  });
-
-  test('may hide behind a value that nobody wrote', () => {
-    expect(lostOf([write('k', 'a', 0, 5)], { k: 'zzz' })).toEqual(['a']);
-  });
-});
-
-describe('a stale read', () => {
-  test('does not show what was acknowledged before it was sent', () => {
-    const history = [write('k', 'a', 0, 5), write('k', 'b', 10, 15), read('k', 'a', 20, 25), read('k', null, 30, 35)];
-    expect(staleReads(history)).toHaveLength(2);
-  });
-
-  test('is not one that was under way together with the write', () => {
-    const history = [write('k', 'a', 0, 5), write('k', 'b', 10, 30), read('k', 'a', 20, 25), read('k', 'b', 20, 25)];
-    expect(staleReads(history)).toEqual([]);
-  });
-
-  test('may come after an unknown write took effect', () => {
-    const history = [write('k', 'u', 0, 100, unknown), write('k', 'a', 10, 15), read('k', 'u', 50, 60)];
-    expect(staleReads(history)).toEqual([]);
-  });
-
-  test('shows a value again that an acknowledged write had replaced', () => {
-    const history = [
-      write('k', 'u', 0, 100, unknown),
-      read('k', 'u', 5, 8),
-      write('k', 'a', 10, 15),
-      read('k', 'u', 50, 60),
-    ];
-    expect(staleReads(history)).toHaveLength(1);
-  });
-
-  test('shows a value that nobody wrote', () => {
-    expect(staleReads([read('k', 'x', 0, 5)])).toHaveLength(1);
-  });
-});
 
 /** 100 requests a second, 2 ms each, before the fault at 1000 and after; what waits until `back` is answered then. */
 function stalled(fault: number, back: number, until: number): Request[] {
@@ -171,18 +92,28 @@ const noFailover: Phases = {
   electedMs: null,
   promotedMs: null,
   announcedMs: null,
+  resyncedMs: null,
   newPrimary: null,
+  failovers: 0,
 };
-const failedOver: Phases = { ...noFailover, detectedMs: 1005, promotedMs: 1300, announcedMs: 2100 };
+const failedOver: Phases = { ...noFailover, detectedMs: 1005, promotedMs: 1300, announcedMs: 2100, failovers: 1 };
+
+/** A read of the key after the end. */
+function finalRead(key: string, value: string | null, at = 20_000): Operation {
+  return operationOf(request('read', key, value, at, at + 1, { status: value === null ? 404 : 200 }));
+}
+
+const failover = { name: 'FailoverHappened', severity: 'info', at: 6000 };
 
 function recording(history: Request[], rest: Partial<Recording> = {}): Recording {
-  const whole = new Map(history.map((each) => [each.key, each.value]));
-  const final = { throughBalancer: whole, atPrimary: whole };
-  const base = { toldAt: 950, faultAt: 1000, healAt: 9000, phases: failedOver, final };
+  const whole = new Map(history.filter((each) => each.op === 'write').map((each) => [each.key, each.value]));
+  const final = { reads: [...whole].map(([key, value]) => finalRead(key, value)) };
+  const alerts = { rules: new Set(['FailoverHappened']), fired: [failover] };
+  const base = { toldAt: 950, faultAt: 1000, healAt: 9000, phases: failedOver, final, alerts };
   return { ...base, history, ...rest };
 }
 
-const failoverExpected = { failover: 'expected' } as const;
+const failoverExpected = { failovers: 1, recovery: 'fault', mayFail: 2, alert: 'FailoverHappened' } as const;
 
 describe('the verdict', () => {
   test('is ok within the budget, with nothing lost and the failover done', () => {
@@ -198,20 +129,116 @@ describe('the verdict', () => {
 
   test('counts a write once that is gone both through the load balancer and at the primary', () => {
     const history = stalled(1000, 1100, 3000);
-    const gone = new Map(history.map((each) => [each.key, each.intendedAt < 500 ? null : each.value]));
-    const verdict = judge(
-      failoverExpected,
-      2000,
-      recording(history, { final: { throughBalancer: gone, atPrimary: gone } }),
-    );
+    const gone = history.map((each) => finalRead(each.key, each.intendedAt < 500 ? null : each.value));
+    const verdict = judge(failoverExpected, 2000, recording(history, { final: { reads: [...gone, ...gone] } }));
     expect(verdict.lostWrites).toBe(50);
     expect(verdict.reasons).toEqual(['50 acknowledged writes lost']);
   });
 
   test('finds a write that only the primary has lost', () => {
     const history = stalled(1000, 1100, 3000);
-    const final = { throughBalancer: new Map(), atPrimary: new Map([['k500', null]]) };
-    expect(judge(failoverExpected, 2000, recording(history, { final })).lostWrites).toBe(1);
+    const reads = [finalRead('k500', 'v500'), finalRead('k500', null, 21_000)];
+    expect(judge(failoverExpected, 2000, recording(history, { final: { reads } })).lostWrites).toBe(1);
+  });
+
+  const verdictOf = (...history: Request[]) => judge({ ...failoverExpected, mayFail: 9 }, 9000, recording(history));
+
+  test('tells an older value that came back from a write that was applied twice', () => {
+    const overwritten = verdictOf(
+      write('k', 'a', 0, 1),
+      write('k', 'b', 2, 3),
+      read('k', 'b', 4, 5),
+      read('k', 'a', 30_000, 30_001),
+    );
+    expect(overwritten).toMatchObject({ lostWrites: 1, ok: false });
+    const rivals = [write('k', 'b', 2, 3, { expected: 'a' }), write('k', 'c', 4, 5, { expected: 'a' })];
+    expect(verdictOf(write('k', 'a', 0, 1), ...rivals).reasons.join()).toMatch(/1 write applied twice/);
+  });
+
+  test('finds a value that nobody wrote', () => {
+    expect(verdictOf(write('k', 'a', 0, 1), read('k', 'zzz', 2, 3)).reasons).toContain(
+      '1 value that nobody wrote, or that was refused',
+    );
+  });
+
+  test('reports a stale read apart: reads are no part of the promise', () => {
+    const { ok, staleReads, violations } = verdictOf(
+      ...stalled(0, 0, 3000),
+      write('k', 'a', 0, 1),
+      write('k', 'b', 2, 3),
+      read('k', 'a', 4, 5),
+    );
+    expect([ok, staleReads, violations[0]?.kind]).toEqual([true, 1, 'stale']);
+  });
+
+  test('takes a refusal and a time-out for writes that may have been applied, and may not', () => {
+    const history = [
+      ...stalled(0, 0, 3000),
+      write('r', 'r', 1000, 1100, refused),
+      write('u', 'u', 1000, 1100, unknown),
+    ];
+    expect(changedKeys(history)).toContain('r');
+    for (const value of ['r', null]) {
+      const reads = [finalRead('r', value), finalRead('u', value === null ? null : 'u')];
+      expect(judge(failoverExpected, 2000, recording(history, { final: { reads } })).reasons).toEqual([]);
+    }
+  });
+
+  test('counts the requests that failed because of the fault against those that may', () => {
+    const history = [...stalled(0, 0, 3000), ...[1, 2, 3].map((at) => write(`f${at}`, `f${at}`, 1100, 1200, refused))];
+    expect(judge(failoverExpected, 2000, recording(history)).reasons).toEqual(['3 requests failed, at most 2 may']);
+    expect(judge({ ...failoverExpected, mayFail: 3 }, 2000, recording(history)).ok).toBe(true);
+  });
+
+  test('counts from the end of the fault where nobody can serve before', () => {
+    const outage = Array.from({ length: 80 }, (_, index) =>
+      write(`o${index}`, `o${index}`, 1000 + index * 100, 5000 + index * 60, refused),
+    );
+    const history = [
+      ...stalled(0, 0, 1000),
+      ...outage,
+      write('after', 'after', 9000, 9800),
+      write('later', 'later', 10_000, 10_002),
+    ];
+    const scenario = { ...failoverExpected, recovery: 'return', mayFail: Number.POSITIVE_INFINITY } as const;
+    const verdict = judge(scenario, 2000, recording(history));
+    expect(verdict).toMatchObject({ ok: true, recoveryMs: 800 });
+    expect(judge(scenario, 700, recording(history)).reasons.join()).toContain(
+      'after the end of the fault recovery took 800 ms',
+    );
+  });
+
+  test('holds the longest stall against the budget where nothing goes away', () => {
+    const scenario = { failovers: 0, recovery: 'stall', mayFail: 0, alert: null } as const;
+    const verdict = judge(scenario, 300, recording(stalled(1000, 1350, 3000), { phases: noFailover }));
+    expect(verdict).toMatchObject({ recoveryMs: 351, reasons: ['an answer took 351 ms, the budget is 300 ms'] });
+  });
+
+  test('asks for the alert that somebody has to get, and for none where nobody needs to wake up', () => {
+    const history = stalled(1000, 1100, 3000);
+    const rules = new Set(['FailoverHappened', 'TwoPrimaries']);
+    const reasons = (alert: string | null, ...fired: (typeof failover)[]) =>
+      judge({ ...failoverExpected, alert }, 2000, recording(history, { alerts: { rules, fired } })).reasons;
+    const critical = { name: 'TwoPrimaries', severity: 'critical', at: 2000 };
+    expect(reasons('FailoverHappened', failover)).toEqual([]);
+    expect(reasons('FailoverHappened')).toEqual(['the alert FailoverHappened did not fire']);
+    expect(reasons('Unheard', failover)).toEqual(['Prometheus has no rule Unheard, which has to fire']);
+    expect(reasons(null, failover)).toEqual([]);
+    expect(reasons(null, critical)).toEqual(['an alert fired, and none may: TwoPrimaries']);
+    expect(judge(failoverExpected, 2000, recording(history)).alert).toEqual({
+      name: 'FailoverHappened',
+      firedMs: 5000,
+    });
+    for (const rules of [undefined, new Set<string>()])
+      expect(judge(failoverExpected, 2000, recording(history, { alerts: { rules, fired: [] } })).ok).toBe(true);
+  });
+
+  test('wants every failover that the scenario is about', () => {
+    const twice = { ...failoverExpected, failovers: 2 } as const;
+    const history = stalled(1000, 1100, 3000);
+    expect(judge(twice, 2000, recording(history)).reasons).toEqual(['1 failover happened, 2 were expected']);
+    expect(judge(twice, 2000, recording(history, { phases: { ...failedOver, failovers: 2 } })).ok).toBe(true);
+    expect(judge({ ...failoverExpected, failovers: 'any' }, 2000, recording(history)).ok).toBe(true);
   });
 
   test('is red when nothing could be read back, and keeps what was measured', () => {
@@ -225,13 +252,13 @@ describe('the verdict', () => {
     const history = stalled(1000, 1100, 3000);
     const without = judge(failoverExpected, 2000, recording(history, { phases: noFailover }));
     expect(without.reasons).toEqual(['no failover happened, but one was expected']);
-    const unwanted = judge({ failover: 'forbidden' }, 2000, recording(history));
+    const unwanted = judge({ ...failoverExpected, failovers: 0 }, 2000, recording(history));
     expect(unwanted.reasons).toEqual(['a failover happened that nothing called for']);
   });
 
   test('takes a failure between the order to break and the estimated fault for the fault’s', () => {
     const history = stalled(1000, 2400, 5000).map((each, index) =>
-      index === 98 ? { ...each, outcome: 'failed' as const, endedAt: 990 } : each,
+      index === 98 ? { ...each, ...refused, endedAt: 990 } : each,
     );
     expect(judge(failoverExpected, 2000, recording(history)).reasons).toEqual([]);
     expect(judge(failoverExpected, 2000, recording(history, { toldAt: 995 })).reasons[0]).toContain(
@@ -255,8 +282,8 @@ describe('the verdict', () => {
   test('says that nothing was measured when the probe itself was late', () => {
     const late = stalled(1000, 1200, 3000).map((each) => ({
       ...each,
-      sentAt: each.intendedAt + 80,
-      endedAt: each.endedAt + 80,
+      sentAt: each.intendedAt + 120,
+      endedAt: each.endedAt + 120,
     }));
     expect(judge(failoverExpected, 2000, recording(late)).reasons.join()).toContain('was not measured');
     expect(judge(failoverExpected, 2000, recording([])).reasons.join()).toContain('nothing was measured');

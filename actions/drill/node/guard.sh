@@ -1,8 +1,8 @@
 #!/bin/sh
 # The node's own promise to undo a fault, whatever becomes of the runner: a timer, and a start at boot in case of a reboot.
 # Usage:
-#   guard.sh arm AFTER_MS SCRIPT ARG...   promise to run SCRIPT ARG... (of this directory) after AFTER_MS; refused when one is armed
-#   guard.sh fire SCRIPT ARG...           undo now, then take the promise back
+#   guard.sh arm AFTER_MS SCRIPT ARG... [then SCRIPT ARG...]   promise to run them (of this directory) after AFTER_MS; refused when one is armed
+#   guard.sh fire SCRIPT ARG... [then SCRIPT ARG...]           undo now, then take the promise back
 #   guard.sh settle                       keep a promise that an earlier drill left; prints "settled" or "nothing"
 set -eu
 
@@ -69,9 +69,18 @@ UNIT
     ;;
   fire)
     plain "$@"
-    script=$1
-    shift
-    "$here/$script" "$@"
+    # One that fails does not keep the others from being undone; the promise stands until all are.
+    failed=0 call=''
+    for word in "$@" 'then'; do
+      if [ "$word" = 'then' ]; then
+        # shellcheck disable=SC2086 # plain words, told apart by spaces
+        "$here"/$call || failed=$?
+        call=''
+      else
+        call="$call${call:+ }$word"
+      fi
+    done
+    [ "$failed" -eq 0 ] || exit "$failed"
     disarm
     ;;
   settle)

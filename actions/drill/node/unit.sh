@@ -1,6 +1,7 @@
 #!/bin/sh
 # Breaks a systemd unit, and heals it again.
-# Usage: unit.sh stop|kill|crash|hang|heal UNIT
+# Usage: unit.sh keep-down|stop|kill|crash|hang|heal UNIT
+#   keep-down  systemd may not start it again when it ends; breaks nothing yet, and makes a later kill quick
 #   stop   an orderly stop; it stays down
 #   kill   kill -9, and systemd may not start it again; it stays down
 #   crash  kill -9; systemd does what the unit says
@@ -26,6 +27,13 @@ main_pid() {
   fi
 }
 
+keep_down() {
+  [ ! -e "$dropin" ] || return 0
+  mkdir -p "${dropin%/*}"
+  printf '[Service]\nRestart=no\n' > "$dropin"
+  systemctl daemon-reload
+}
+
 # The shell's own kill: nothing lies between the line and the signal but the line.
 signal() {
   echo "now $(date +%s%N)"
@@ -40,10 +48,11 @@ case $action in
     systemctl --no-block stop "$unit"
     echo "done $(date +%s%N)"
     ;;
+  keep-down)
+    keep_down
+    ;;
   kill)
-    mkdir -p "${dropin%/*}"
-    printf '[Service]\nRestart=no\n' > "$dropin"
-    systemctl daemon-reload
+    keep_down
     main_pid
     signal KILL
     ;;

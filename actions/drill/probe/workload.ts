@@ -1,47 +1,81 @@
+import type { Request } from './history.ts';
+
 /** One request to be made. */
 export interface Step {
-  readonly op: 'read' | 'write';
+  readonly process: number;
+  readonly op: Request['op'];
   readonly key: string;
   readonly value: string | null;
+  /** Compare-and-set: the version that must be there, as its tag and its value; null: only when nothing is there. */
+  readonly condition?: { readonly etag: string; readonly value: string } | null;
+  /** Undefined: the load balancer gives it one. */
+  readonly requestId: string | undefined;
 }
 
 export interface Workload {
+  /** The next request, of a client that is free. */
   next(): Step;
+  /** Has to be told of every end. */
+  ended(request: Request): void;
 }
 
-const writers = 8;
-const ownKeysPerWriter = 16;
 const sharedKeys = 4;
+const counterKeys = 4;
 const recentKeys = 256;
 
 /**
- * What the probe asks for: reads and writes in turn, every value written once. Most writes go to a key of their own, written only
- * once: on a key that is written again and again a later write would cover up a loss. The others go to keys that each belong to one
- * writer, or that all share. Reads ask for what was written lately.
+ * What the probe asks for; every value is written once. Half of the writes go to keys that are written only once: on a key that is
+ * written again and again a later write would cover up a loss. The others go to keys of one client (with deletes), to keys that all
+ * share, and to counters that are incremented by compare-and-set, where a write that happens twice or is undone shows.
  * @param run makes the keys of this run unlike any other's
  */
 export function workload(run: string): Workload {
   const random = generator(1);
+  const free: number[] = [];
   const recent: string[] = [];
+  const counters = Array.from({ length: counterKeys }, (_, index) => `drill-${run}-counter-${index}`);
+  /** The version of a counter that was seen last; null: none is there; undefined: somebody has to look. */
+  const seen = new Map<string, { etag: string; value: string } | null | undefined>();
+  let clients = 0;
   let count = 0;
-  const key = (): string => {
+  const oneOf = (keys: readonly string[]): string => keys[Math.floor(random() * keys.length)] ?? '';
+  const shared = (): string => `drill-${run}-shared-${Math.floor(random() * sharedKeys)}`;
+
+  const choose = (process: number): Omit<Step, 'process' | 'requestId'> => {
     const pick = random();
-    if (pick < 0.6) return `drill-${run}-once-${count}`;
-    if (pick < 0.85) {
-      const own = Math.floor(random() * ownKeysPerWriter);
-      return `drill-${run}-writer-${count % writers}-${own}`;
-    }
-    return `drill-${run}-shared-${Math.floor(random() * sharedKeys)}`;
+    const value = `${run}-${count}`;
+    const own = `drill-${run}-client-${process}`;
+    if (pick < 0.27) return { op: 'write', key: `drill-${run}-once-${count}`, value };
+    if (pick < 0.36) return { op: 'write', key: own, value };
+    if (pick < 0.4) return { op: 'delete', key: own, value: null };
+    if (pick < 0.5) return { op: 'read', key: own, value: null };
+    if (pick < 0.59) return { op: 'write', key: shared(), value };
+    if (pick < 0.69) return { op: 'read', key: shared(), value: null };
+    if (pick < 0.9) return { op: 'read', key: oneOf(recent) || shared(), value: null };
+    const key = oneOf(counters);
+    const version = seen.get(key);
+    if (version === undefined) return { op: 'read', key, value: null };
+    const number = version === null ? 0 : Number(version.value.split(' ')[0]);
+    return { op: 'write', key, value: `${number + 1} ${value}`, condition: version };
   };
+
   return {
     next() {
       count += 1;
-      const read = count % 2 === 0;
-      if (read) return { op: 'read', key: recent[Math.floor(random() * recent.length)] ?? key(), value: null };
-      const step: Step = { op: 'write', key: key(), value: `${run}-${count}` };
-      recent.push(step.key);
+      const process = free.pop() ?? clients++;
+      const step = choose(process);
+      if (step.op === 'write') recent.push(step.key);
       if (recent.length > recentKeys) recent.shift();
-      return step;
+      // Every other client names its changes itself; the load balancer names the others'.
+      const named = step.op !== 'read' && process % 2 === 1;
+      return { ...step, process, requestId: named ? `drill-${run}-${count}` : undefined };
+    },
+    ended({ process, key, value, etag, outcome, status }) {
+      free.push(process);
+      if (!counters.includes(key)) return;
+      if (outcome !== 'ok' || status === 412) seen.set(key, undefined);
+      else if (status === 404) seen.set(key, null);
+      else seen.set(key, etag === null || value === null ? undefined : { etag, value });
     },
   };
 }

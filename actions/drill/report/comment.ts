@@ -1,7 +1,9 @@
+import type { Night } from '../history/night.ts';
 import { trustedLagMs } from '../probe/history.ts';
-import type { DrillReport, RunReport, ScenarioReport } from './data.ts';
+import type { DrillReport, RunReport } from './data.ts';
 import { gantt, phasesOfRun } from './phases.ts';
-import { count, ms, plain, plural } from './text.ts';
+import { changes, table, trendChart } from './table.ts';
+import { count, ms, plain, plural, sum } from './text.ts';
 
 /** GitHub takes no more (characters). */
 export const commentLimit = 65_536;
@@ -15,6 +17,8 @@ export interface CommentContext {
   /** The page of this workflow run; undefined elsewhere. */
   readonly runUrl: string | undefined;
   readonly requestTimeoutMs: number;
+  /** The drills before this one, in the order of time. */
+  readonly history: readonly Night[];
 }
 
 /** The whole report as Markdown, without the marker: the job summary. Pure. */
@@ -52,13 +56,15 @@ function fitting(parts: readonly string[], limit: number): string[] {
 function essentials(report: DrillReport, context: CommentContext): string[] {
   if (report.notStarted !== null)
     return [`## Drill of ${report.environment} FAILED: it could not start`, noDrill(report)];
-  const chart = gantt(report.scenarios);
+  const slowest = gantt(report.scenarios);
   return [
     `## ${verdictLine(report)}`,
-    table(report.scenarios),
+    table(report.scenarios, context.history),
+    ...changes(report.scenarios, context.history),
     ...(report.ok ? [] : [redSection(report)]),
     measured(report, context),
-    ...(chart === undefined ? [] : ['### The slowest recovery', chart]),
+    ...(slowest === undefined ? [] : ['### The slowest recovery', slowest]),
+    ...trendChart(report, context.history),
   ];
 }
 
@@ -76,37 +82,6 @@ function verdictLine({ environment, ok, scenarios }: DrillReport): string {
   const writes =
     acked === 0 ? 'no write was measured' : `${count(lost)} of ${plural(acked, 'acknowledged write')} lost`;
   return `Drill of ${environment} ${head}: ${passed} of ${plural(scenarios.length, 'scenario')} in budget, ${writes}`;
-}
-
-function table(scenarios: readonly ScenarioReport[]): string {
-  const head = [
-    '| | scenario | recovery p50 / p95 / max | budget | longest stall | failed requests | acknowledged writes | lost |',
-    '|---|---|--:|--:|--:|--:|--:|--:|',
-  ];
-  return [...head, ...scenarios.map(row)].join('\n');
-}
-
-function row({ name, ok, runs, recoveryMs, budgetMs }: ScenarioReport): string {
-  const stalls = runs.map((run) => run.stalledMs).filter((value) => value !== null);
-  const lost = sum(runs, (run) => run.lostWrites);
-  const cells = [
-    ok ? 'ok' : '**RED**',
-    name,
-    ok ? recovery(recoveryMs, runs.length) : `**${recovery(recoveryMs, runs.length)}**`,
-    ms(budgetMs),
-    ms(stalls.length === 0 ? null : Math.max(...stalls)),
-    `${count(sum(runs, (run) => run.failedRequests))} of ${count(sum(runs, (run) => run.requests))}`,
-    count(sum(runs, (run) => run.ackedWrites)),
-    lost === 0 ? '0' : `**${count(lost)}**`,
-  ];
-  return `| ${cells.join(' | ')} |`;
-}
-
-/** One run has one figure, not three. */
-function recovery({ p50, p95, max }: ScenarioReport['recoveryMs'], runs: number): string {
-  if (max === null) return 'not measured';
-  if (runs === 1) return ms(max);
-  return `${[p50, p95, max].map((value) => count(value ?? 0)).join(' / ')} ms`;
 }
 
 function redSection(report: DrillReport): string {
@@ -139,8 +114,16 @@ function measured(report: DrillReport, context: CommentContext): string {
     `${when}, ${plural(runs.length, 'run')}.`,
     `Load: ${first.probe.requestsPerS} requests/s through the load balancer, half of them writes, arriving by the clock whatever the answers did; deadline ${ms(context.requestTimeoutMs)}.`,
     `The probe itself was at most ${late} ms late (p99 ${p99} ms); the moment of the fault is known to ${unsure} ms.`,
+    clocks(report),
     ...(late > trustedLagMs ? [`**More than ${trustedLagMs} ms late: do not trust the times.**`] : []),
   ].join(' ');
+}
+
+function clocks({ clocks: all }: DrillReport): string {
+  const worst = [...all].sort((a, b) => Math.abs(b.offsetMs) - Math.abs(a.offsetMs))[0];
+  if (worst === undefined) return "The nodes' clocks were not compared.";
+  const error = Math.max(...all.map((each) => each.errorMs));
+  return `The nodes' clocks were at most ${Math.abs(worst.offsetMs)} ms from the runner's (${worst.node}; known to ${error} ms); no figure here is by them.`;
 }
 
 function commitOf({ commit }: DrillReport): string {
@@ -171,7 +154,9 @@ function runDetail(run: RunReport): string {
     ...phaseTable(run),
     `${plural(run.requests, 'request')}, ${count(run.failedRequests)} failed, of them ${plural(detail.unknownWrites, 'write')} with an unknown end;` +
       ` ${plural(run.ackedWrites, 'acknowledged write')}, ${count(run.lostWrites)} lost; ${plural(detail.staleReads, 'stale read')}.`,
+    ...(detail.failures.length === 0 ? [] : ['', `Failed: ${plain(detail.failures.join(', '))}.`]),
     ...(run.reason === null ? [] : ['', `Red: ${plain(run.reason)}.`]),
+    ...(detail.proofs.length === 0 ? [] : ['', ...detail.proofs.map((proof) => `- ${plain(proof)}`)]),
   ].join('\n');
 }
 
@@ -194,8 +179,4 @@ function leftOut({ runUrl }: CommentContext): string {
   return runUrl === undefined
     ? 'The rest is too long for a comment: see out/summary.md.'
     : `The rest is too long for a comment: see [the job summary](${runUrl}).`;
-}
-
-function sum<T>(items: readonly T[], value: (item: T) => number): number {
-  return items.reduce((total, item) => total + value(item), 0);
 }

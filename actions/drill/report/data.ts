@@ -1,4 +1,5 @@
-import { isoTime } from '../clock.ts';
+import { describe, type Violation } from '../../core/history/check.ts';
+import { type ClockOffset, isoTime } from '../clock.ts';
 import { type BrokenRun, isBroken, type Run } from '../run-scenario.ts';
 
 /** out/drill.json, version 1. Times in ms, rounded; null for what was not seen or not measured. */
@@ -12,6 +13,8 @@ export interface DrillReport {
   readonly ok: boolean;
   /** Why there was no drill at all, so that `scenarios` is empty; null when there was one. */
   readonly notStarted: string | null;
+  /** The nodes' clocks against the controller's when it began (ms). No figure here counts on them. */
+  readonly clocks: readonly ClockOffset[];
   readonly scenarios: readonly ScenarioReport[];
 }
 
@@ -57,8 +60,13 @@ export interface RunDetail {
   readonly agreedMs: number | null;
   readonly announcedMs: number | null;
   readonly firstWriteMs: number | null;
+  readonly resyncedMs: number | null;
   readonly unknownWrites: number;
+  /** `12 x write 503`, the most frequent first. */
+  readonly failures: readonly string[];
   readonly staleReads: number;
+  /** What the history can't be explained with, the worst first, at most some. */
+  readonly proofs: readonly string[];
   readonly probe: { readonly requestsPerS: number; readonly lagP99Ms: number; readonly lagMaxMs: number };
 }
 
@@ -78,18 +86,21 @@ export function runReport(run: Run | BrokenRun, requestsPerS: number): RunReport
     failedRequests: verdict.failedRequests,
     ackedWrites: verdict.ackedWrites,
     lostWrites: verdict.lostWrites,
-    alert: null,
+    alert: verdict.alert,
     reason: verdict.ok ? null : verdict.reasons.join('; '),
     detail: {
-      breaks: run.scenario.breaks,
-      target: run.target,
+      breaks: injection.by === undefined ? run.scenario.breaks : `${run.scenario.breaks}; here by ${injection.by}`,
+      target: run.targets.join(', '),
       newPrimary: phases.newPrimary,
       uncertaintyMs: Math.ceil(injection.uncertaintyMs * 10) / 10,
       agreedMs: rounded(phases.agreedMs),
       announcedMs: rounded(phases.announcedMs),
       firstWriteMs: rounded(verdict.firstWriteMs),
+      resyncedMs: rounded(phases.resyncedMs),
       unknownWrites: verdict.unknownWrites,
+      failures: verdict.failures.slice(0, 8),
       staleReads: verdict.staleReads,
+      proofs: verdict.violations.slice(0, 5).map(proofOf),
       probe: { requestsPerS, lagP99Ms: tenth(verdict.lag.p99Ms), lagMaxMs: tenth(verdict.lag.maxMs) },
     },
   };
@@ -132,6 +143,11 @@ const nothingMeasured: Omit<RunReport, 'reason'> = {
   alert: null,
   detail: null,
 };
+
+/** One violation in a line, with the operations that prove it. */
+function proofOf({ kind, key, what, operations }: Violation): string {
+  return `${kind}: ${key}: ${what} [${operations.slice(0, 4).map(describe).join('; ')}]`.slice(0, 600);
+}
 
 function rounded(value: number | null): number | null {
   return value === null ? null : Math.round(value);

@@ -15,6 +15,7 @@ export function phasesOfRun(run: RunReport): Phase[] {
     ['replica promoted', run.promotedMs],
     ['first write acknowledged again', run.detail?.firstWriteMs],
     ['new primary announced', run.detail?.announcedMs],
+    ['replicas linked to the new primary', run.detail?.resyncedMs],
     ['all clients back', run.recoveryMs === 0 ? null : run.recoveryMs],
   ];
   return named

@@ -2,6 +2,7 @@ import { FiredrillError, messageOf } from '../../core/errors.ts';
 import type { Github } from '../../core/github.ts';
 import type { Log } from '../../core/log.ts';
 import { markerOf } from './comment.ts';
+import type { DrillReport } from './data.ts';
 
 /** The commit that the environment runs, as GitHub's deployments tell; undefined when they don't, with a warning. */
 export async function deployedCommit(github: Github, environment: string, log: Log): Promise<string | undefined> {
@@ -15,15 +16,22 @@ export async function deployedCommit(github: Github, environment: string, log: L
   }
 }
 
-/** Puts the comment on the commit's pull request, or on the commit when it came without one. Gives the comment's address. */
-export async function postComment(github: Github, environment: string, commit: string, body: string): Promise<string> {
+/** On a pull request whose commit does not recover as it should. */
+export const redLabel = 'drill failed';
+
+/** Puts the comment on the commit's pull request, which gets a label while the drill is red, or on the commit when it came without one. Gives the comment's address. */
+export async function postComment(
+  github: Github,
+  { environment, ok }: Pick<DrillReport, 'environment' | 'ok'>,
+  commit: string,
+  body: string,
+): Promise<string> {
   const marker = markerOf(environment);
   if (!body.startsWith(marker))
     throw new FiredrillError({ code: 'bug', what: 'a comment without its marker would never be found again' });
   const pull = await github.pullOfCommit(commit);
-  const posted =
-    pull === undefined
-      ? await github.commentOnCommit(commit, marker, body)
-      : await github.commentOnPull(pull.number, marker, body);
-  return posted.url;
+  if (pull === undefined) return (await github.commentOnCommit(commit, marker, body)).url;
+  const { url } = await github.commentOnPull(pull.number, marker, body);
+  await (ok ? github.removeLabel(pull.number, redLabel) : github.addLabel(pull.number, redLabel));
+  return url;
 }

@@ -20,3 +20,7 @@ export function plain(text: string): string {
     .replaceAll('|', '\\|')
     .replaceAll('@', '@\u200b');
 }
+
+export function sum<T>(items: readonly T[], value: (item: T) => number): number {
+  return items.reduce((total, item) => total + value(item), 0);
+}

@@ -1,17 +1,57 @@
 import type { ScenarioName } from '../../core/environment/schema.ts';
+import { appHang } from './app-hang.ts';
 import { appKill } from './app-kill.ts';
+import { appPowerOff } from './app-power-off.ts';
+import { appStop } from './app-stop.ts';
+import { doubleFailover } from './double-failover.ts';
+import { fleetColdStart } from './fleet-cold-start.ts';
+import { laggingReplicaThenKill } from './lagging-replica-then-kill.ts';
+import { leaderCrash } from './leader-crash.ts';
+import { minorityPartition } from './minority-partition.ts';
+import { packetLoss } from './packet-loss.ts';
+import { redisPrimaryCrash } from './redis-primary-crash.ts';
 import { redisPrimaryHang } from './redis-primary-hang.ts';
 import { redisPrimaryKill } from './redis-primary-kill.ts';
+import { redisPrimaryPartition } from './redis-primary-partition.ts';
+import { redisPrimaryPartitionOneWay } from './redis-primary-partition-one-way.ts';
+import { redisPrimaryPowerOff } from './redis-primary-power-off.ts';
+import { redisPrimaryReboot } from './redis-primary-reboot.ts';
 import { redisPrimaryStop } from './redis-primary-stop.ts';
+import { redisReplicaKill } from './redis-replica-kill.ts';
+import { redisReplicaPartition } from './redis-replica-partition.ts';
 import type { Scenario } from './scenario.ts';
+import { sentinelAndPrimaryKill } from './sentinel-and-primary-kill.ts';
 import { sentinelKill } from './sentinel-kill.ts';
+import { sentinelTwoKilled } from './sentinel-two-killed.ts';
+import { slowNetwork } from './slow-network.ts';
+import { twoSentinelsAndPrimaryKill } from './two-sentinels-and-primary-kill.ts';
 
-export type { LiveState, Scenario, ScriptCall } from './scenario.ts';
+export type { Fault, LiveState, Scenario, ScriptCall, Step } from './scenario.ts';
 
 export const scenarios: Readonly<Record<ScenarioName, Scenario>> = {
   'redis-primary-stop': redisPrimaryStop,
+  'redis-primary-crash': redisPrimaryCrash,
   'redis-primary-kill': redisPrimaryKill,
   'redis-primary-hang': redisPrimaryHang,
+  'redis-primary-partition': redisPrimaryPartition,
+  'redis-primary-partition-one-way': redisPrimaryPartitionOneWay,
+  'redis-primary-reboot': redisPrimaryReboot,
+  'redis-primary-power-off': redisPrimaryPowerOff,
+  'redis-replica-kill': redisReplicaKill,
+  'redis-replica-partition': redisReplicaPartition,
   'sentinel-kill': sentinelKill,
+  'sentinel-two-killed': sentinelTwoKilled,
+  'sentinel-and-primary-kill': sentinelAndPrimaryKill,
+  'two-sentinels-and-primary-kill': twoSentinelsAndPrimaryKill,
+  'leader-crash': leaderCrash,
+  'double-failover': doubleFailover,
+  'minority-partition': minorityPartition,
+  'lagging-replica-then-kill': laggingReplicaThenKill,
+  'app-stop': appStop,
   'app-kill': appKill,
+  'app-hang': appHang,
+  'app-power-off': appPowerOff,
+  'packet-loss': packetLoss,
+  'slow-network': slowNetwork,
+  'fleet-cold-start': fleetColdStart,
 };

@@ -1,12 +1,15 @@
 import { unitOf } from '../fleet.ts';
+import { unitFault } from './faults.ts';
 import type { Scenario } from './scenario.ts';
 
 /** A stuck disk or a swapping machine. Nobody is told; only silence shows it. */
 export const redisPrimaryHang: Scenario = {
   name: 'redis-primary-hang',
   breaks: 'SIGSTOP of the primary Redis: its connections stay open and nothing answers',
-  target: (state) => state.primary,
-  inject: { script: 'unit.sh', args: ['hang', unitOf.redis] },
-  undo: { script: 'unit.sh', args: ['heal', unitOf.redis] },
-  failover: 'expected',
+  steps: (state) => [{ nodes: [state.primary], ...unitFault('hang', unitOf.redis) }],
+  failovers: 1,
+  recovery: 'fault',
+  budgetMs: 2800,
+  mayFail: 0,
+  alert: 'FailoverHappened',
 };

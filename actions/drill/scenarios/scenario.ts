@@ -1,11 +1,13 @@
 import type { Role, ScenarioName } from '../../core/environment/schema.ts';
 import type { NodeScript } from '../node-script.ts';
 
-/** The state that a scenario chooses its target from: proved steady just before. */
+/** The state that a scenario chooses its targets from: proved steady just before. */
 export interface LiveState {
   /** Names, in the order of the environment file. */
   readonly primary: string;
   readonly nodes: Readonly<Record<Role, readonly string[]>>;
+  /** Private addresses, by name. */
+  readonly addresses: Readonly<Record<string, string>>;
 }
 
 /** A call of one of the scripts in node/. */
@@ -14,16 +16,46 @@ export interface ScriptCall {
   readonly args: readonly string[];
 }
 
-/** One way to break the system. The budget is the environment's. */
+/** What is done to a node, and what undoes it from whatever state; the undo may run twice. */
+export interface Fault {
+  readonly inject: ScriptCall;
+  /** Armed on the node before anything is broken. */
+  readonly undo: ScriptCall;
+  /** Makes the fault quick; breaks nothing by itself. */
+  readonly prepare?: ScriptCall;
+  /** The machine goes off: it is booted through Linode's API before the undo. */
+  readonly powersOff?: true;
+}
+
+/** One fault on some nodes. */
+export interface Step extends Fault {
+  /** Whom it may hit: all of them promise to undo it. */
+  readonly nodes: readonly string[];
+  /**
+   * When. Undefined: with the fault, which is what the times are counted from. `beforeMs`: so long before it, and no client may notice
+   * (a longer wait of some writes apart). `on`: when a Sentinel says that a leader is elected, and hits that Sentinel; or when it
+   * announces the new primary, and hits that.
+   */
+  readonly when?: { readonly beforeMs: number } | { readonly on: 'leader' | 'new primary' };
+}
+
+/** One way to break the system. */
 export interface Scenario {
   readonly name: ScenarioName;
   /** For the report: what happens to whom. */
   readonly breaks: string;
-  /** The node to break. */
-  target(state: LiveState): string;
-  readonly inject: ScriptCall;
-  /** Undoes it from whatever state, and may run twice. Armed on the node before the fault. */
-  readonly undo: ScriptCall;
-  /** Whether Sentinel must promote a replica, or must not. */
-  readonly failover: 'expected' | 'forbidden';
+  readonly steps: (state: LiveState) => readonly Step[];
+  /** How often Sentinel must announce another primary; `any`: what matters is what clients notice. */
+  readonly failovers: 0 | 1 | 2 | 'any';
+  /**
+   * What has to be back within the budget. `fault`: the clients, counted from the fault. `return`: the clients, counted from the end
+   * of the fault, for nobody can serve before. `stall`: nothing goes away; no answer may take longer.
+   */
+  readonly recovery: 'fault' | 'return' | 'stall';
+  /** The longest time that passes, unless the environment says otherwise (ms). */
+  readonly budgetMs: number;
+  /** How many requests may fail because of it: those in flight on what dies, or all of a whole outage. */
+  readonly mayFail: number;
+  /** The alert that must fire before the fault is undone; null: none may. */
+  readonly alert: string | null;
 }

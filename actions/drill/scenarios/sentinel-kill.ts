@@ -1,12 +1,15 @@
 import { unitOf } from '../fleet.ts';
+import { unitFault } from './faults.ts';
 import type { Scenario } from './scenario.ts';
 
 /** The others keep the majority, so no client may notice and nothing may be promoted. */
 export const sentinelKill: Scenario = {
   name: 'sentinel-kill',
   breaks: 'kill -9 of one Sentinel, which stays down',
-  target: (state) => state.nodes.sentinel.at(-1) ?? '',
-  inject: { script: 'unit.sh', args: ['kill', unitOf.sentinel] },
-  undo: { script: 'unit.sh', args: ['heal', unitOf.sentinel] },
-  failover: 'forbidden',
+  steps: (state) => [{ nodes: state.nodes.sentinel.slice(-1), ...unitFault('kill', unitOf.sentinel) }],
+  failovers: 0,
+  recovery: 'fault',
+  budgetMs: 500,
+  mayFail: 0,
+  alert: 'SentinelDown',
 };

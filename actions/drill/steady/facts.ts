@@ -1,6 +1,6 @@
 import { messageOf } from '../../core/errors.ts';
 import { type HaproxyServer, readHaproxy } from '../../core/haproxy.ts';
-import { type Replication, readReplication } from '../../core/redis.ts';
+import { type RedisFacts, readRedis } from '../../core/redis.ts';
 import { readSentinelView, type SentinelView } from '../../core/sentinel.ts';
 import { type Fleet, fleetNodes, unitOf } from '../fleet.ts';
 
@@ -13,7 +13,7 @@ export interface FleetFacts {
   /** Each role's unit and its state, e.g. `{ 'redis-server': 'active' }`. */
   readonly units: Answers<Readonly<Record<string, string>>>;
   readonly sentinels: Answers<SentinelView>;
-  readonly redis: Answers<Replication>;
+  readonly redis: Answers<RedisFacts>;
   readonly haproxy: Answers<readonly HaproxyServer[]>;
   /** Status of /readyz through the load balancer. */
   readonly ready: Answer<number>;
@@ -33,7 +33,7 @@ export async function readFleet(fleet: Fleet): Promise<FleetFacts> {
       return Object.fromEntries(names.map((name, index) => [name, states[index] ?? 'unknown']));
     }),
     ask(fleetNodes(fleet, 'sentinel'), (node) => readSentinelView(fleet.sentinel(node), masterName)),
-    ask(fleetNodes(fleet, 'redis'), (node) => readReplication(fleet.redis(node))),
+    ask(fleetNodes(fleet, 'redis'), (node) => readRedis(fleet.redis(node))),
     ask(fleetNodes(fleet, 'lb'), (node) => readHaproxy(node.ssh, answerTimeoutMs)),
     answerOf(async () => {
       const response = await fetch(`${fleet.publicUrl}/readyz`, { signal: AbortSignal.timeout(answerTimeoutMs) });

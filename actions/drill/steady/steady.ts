@@ -46,11 +46,12 @@ export async function proveSteady(fleet: Fleet, phase: string, signal?: AbortSig
 function liveState(fleet: Fleet, primary: string): LiveState {
   const names = (role: Role) => nodesOf(fleet.environment, role).map((node) => node.name);
   const nodes = Object.fromEntries(roles.map((role) => [role, names(role)])) as Record<Role, string[]>;
-  return { primary, nodes };
+  const addresses = Object.fromEntries(fleet.nodes.map((node) => [node.name, node.address]));
+  return { primary, nodes, addresses };
 }
 
 function unsteadyError(last: readonly Unsteady[], timeoutMs: number, phase: string): FiredrillError {
-  const seen = last.slice(0, shown).map((each) => `${each.node} (${each.check}): ${each.what}`);
+  const seen = last.slice(0, shown).map((each) => `${each.node}: ${each.what}`);
   if (last.length > shown) seen.push(`and ${last.length - shown} more`);
   return new FiredrillError({
     code: 'gate',

@@ -1,4 +1,4 @@
-import { latencyMs, type Request } from '../probe/history.ts';
+import { acknowledged, latencyMs, type Request } from '../probe/history.ts';
 
 export interface Recovery {
   /**
@@ -17,26 +17,32 @@ export interface Recovery {
  * hiccup isn't taken for one.
  */
 export function stallThresholdMs(before: readonly Request[]): number {
-  return Math.max(100, ...before.map((request) => 3 * latencyMs(request)));
+  return before.reduce((threshold, request) => Math.max(threshold, 3 * latencyMs(request)), 100);
 }
 
 /**
  * @param history all requests of the run
  * @param faultAt when the fault took effect
  * @param until requests that were due later than this don't count: that is the healing
+ * @param calmUntil until when nothing was done to the fleet
  */
-export function recoveryOf(history: readonly Request[], faultAt: number, until = Number.POSITIVE_INFINITY): Recovery {
-  const before = history.filter((request) => request.endedAt < faultAt);
+export function recoveryOf(
+  history: readonly Request[],
+  faultAt: number,
+  until = Number.POSITIVE_INFINITY,
+  calmUntil = faultAt,
+): Recovery {
+  const before = history.filter((request) => request.endedAt < calmUntil);
   const exposed = history.filter((request) => request.endedAt >= faultAt && request.intendedAt < until);
   const thresholdMs = stallThresholdMs(before);
   const failures = exposed.filter((request) => request.outcome !== 'ok').map((request) => request.endedAt);
   const slow = exposed.filter((request) => request.outcome === 'ok' && latencyMs(request) > thresholdMs);
   const reads = slow.filter((request) => request.op === 'read');
-  const writes = slow.filter((request) => request.op === 'write');
+  const writes = slow.filter((request) => request.op !== 'read');
   const ends = [...failures, ...stallEnds(reads), ...stallEnds(writes)].map((endedAt) => endedAt - faultAt);
   return {
-    recoveryMs: Math.max(0, ...ends),
-    stalledMs: Math.max(0, ...exposed.map(latencyMs)),
+    recoveryMs: ends.reduce((last, end) => Math.max(last, end), 0),
+    stalledMs: exposed.reduce((longest, request) => Math.max(longest, latencyMs(request)), 0),
     firstWriteMs: firstWrite(exposed, faultAt, thresholdMs),
   };
 }
@@ -64,13 +70,13 @@ function stallEnds(slow: readonly Request[]): number[] {
 
 /** After the longest time without an acknowledged write, if that was longer than `thresholdMs`. */
 function firstWrite(exposed: readonly Request[], faultAt: number, thresholdMs: number): number | null {
-  const acknowledged = exposed
-    .filter((request) => request.op === 'write' && request.outcome === 'ok')
+  const ends = exposed
+    .filter(acknowledged)
     .map((request) => request.endedAt)
     .sort((a, b) => a - b);
   let longest = { gapMs: thresholdMs, end: Number.NaN };
-  for (const [index, endedAt] of acknowledged.entries()) {
-    const gapMs = endedAt - (acknowledged[index - 1] ?? faultAt);
+  for (const [index, endedAt] of ends.entries()) {
+    const gapMs = endedAt - (ends[index - 1] ?? faultAt);
     if (gapMs > longest.gapMs) longest = { gapMs, end: endedAt };
   }
   return Number.isNaN(longest.end) ? null : longest.end - faultAt;

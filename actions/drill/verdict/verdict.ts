@@ -1,14 +1,15 @@
-import { lagOf, type ProbeLag, type Request, trustedLagMs } from '../probe/history.ts';
+import { checkHistory, type Violation, type ViolationKind } from '../../core/history/check.ts';
+import type { FiredAlert } from '../alerts.ts';
+import { acknowledged, lagOf, operationOf, type ProbeLag, type Request, trustedLagMs } from '../probe/history.ts';
 import type { ReadBack } from '../read-back.ts';
 import { ms, plural } from '../report/text.ts';
 import type { Scenario } from '../scenarios/index.ts';
 import type { Phases } from '../timeline.ts';
-import { lostWrites, staleReads } from './ledger.ts';
 import { type Recovery, recoveryOf } from './recovery.ts';
 
 /** All that was recorded of one run of a scenario; times on the controller's monotonic clock (ms). */
 export interface Recording {
-  /** When the node was told to break; `faultAt` is an estimate, and a failure between the two may be the fault's. */
+  /** When the first node was told to break; `faultAt` is an estimate, and a failure between the two may be the fault's. */
   readonly toldAt: number;
   readonly faultAt: number;
   /** When healing began: what fails after that is healing's doing. */
@@ -16,6 +17,14 @@ export interface Recording {
   readonly history: readonly Request[];
   readonly phases: Phases;
   readonly final: ReadBack;
+  readonly alerts: AlertsSeen;
+}
+
+/** What Prometheus said between the fault and its end. */
+export interface AlertsSeen {
+  /** Undefined: it did not answer; empty: it has no rules. In both cases nobody can tell whether anybody would have been told. */
+  readonly rules: ReadonlySet<string> | undefined;
+  readonly fired: readonly FiredAlert[];
 }
 
 export interface Verdict extends Recovery {
@@ -24,40 +33,60 @@ export interface Verdict extends Recovery {
   readonly reasons: readonly string[];
   readonly requests: number;
   readonly failedRequests: number;
+  /** Of what kind they were, the most frequent first: `12 x write 503`. */
+  readonly failures: readonly string[];
   readonly unknownWrites: number;
   readonly ackedWrites: number;
+  /** Acknowledged changes that are gone, and those that an older value came back over. */
   readonly lostWrites: number;
+  /** Keys with a read on the way that showed what was not so any more. Reads are no part of the promise. */
   readonly staleReads: number;
+  /** What the history can't be explained with, as the checker says it, the worst first. */
+  readonly violations: readonly Violation[];
   readonly lag: ProbeLag;
+  /** The alert that had to fire, or one that had not. */
+  readonly alert: { readonly name: string; readonly firedMs: number } | null;
 }
 
+/** Of the budget: a probe that is late by less makes no red of a green. */
+const trustedLagShare = 0.05;
+
+type Judged = Pick<Scenario, 'failovers' | 'recovery' | 'mayFail' | 'alert'>;
+
 /** Judges one run. Pure. */
-export function judge(scenario: Pick<Scenario, 'failover'>, budgetMs: number, recording: Recording): Verdict {
-  const { history, toldAt, faultAt, healAt, phases, final } = recording;
-  const recovery = recoveryOf(history, faultAt, healAt);
+export function judge(scenario: Judged, budgetMs: number, recording: Recording): Verdict {
+  const { history, toldAt, healAt, phases, final } = recording;
+  const recovery = recoveredFrom(scenario, recording);
   const failed = history.filter((request) => request.outcome !== 'ok');
-  const views = 'unread' in final ? [] : [final.throughBalancer, final.atPrimary];
-  const lost = new Set(views.flatMap((view) => lostWrites(history, view).map((anomaly) => anomaly.request.id)));
-  const stale = staleReads(history);
+  const operations = [...history.map(operationOf), ...('unread' in final ? [] : final.reads)];
+  const { violations } = checkHistory(operations);
+  const count = (...kinds: ViolationKind[]): number => violations.filter((each) => kinds.includes(each.kind)).length;
+  const lost = count('lost', 'overwritten');
   const lag = lagOf(history.filter((request) => request.intendedAt < healAt));
   const before = failed.filter((request) => request.endedAt < toldAt);
-  const whileHealing = failed.filter((request) => request.intendedAt >= healAt).length;
+  const outage = scenario.recovery === 'return';
+  const whileHealing = outage ? 0 : failed.filter((request) => request.intendedAt >= healAt).length;
+  const during = failed.length - before.length - whileHealing;
   const switched = phases.announcedMs !== null || phases.promotedMs !== null;
 
   const reasons = [
-    said(recovery.recoveryMs > budgetMs, `recovery took ${ms(recovery.recoveryMs)}, the budget is ${ms(budgetMs)}`),
-    said(lost.size > 0, `${plural(lost.size, 'acknowledged write')} lost`),
+    said(recovery.recoveryMs > budgetMs, late(scenario, recovery, budgetMs)),
+    said(during > scenario.mayFail, `${plural(during, 'request')} failed, at most ${scenario.mayFail} may`),
+    said(lost > 0, `${plural(lost, 'acknowledged write')} lost`),
+    said(count('twice') > 0, `${plural(count('twice'), 'write')} applied twice`),
+    said(count('unwritten') > 0, `${plural(count('unwritten'), 'value')} that nobody wrote, or that was refused`),
+    said(count('order') > 0, `the answers on ${plural(count('order'), 'key')} fit no order`),
+    said(count('undecided') > 0, `whether ${plural(count('undecided'), 'key')} was treated well can't be decided`),
     'unread' in final ? `whether writes were lost is unknown, they could not be read back: ${final.unread}` : undefined,
-    said(stale.length > 0, `${plural(stale.length, 'read')} did not show what had been acknowledged before`),
-    said(scenario.failover === 'expected' && !switched, 'no failover happened, but one was expected'),
-    said(scenario.failover === 'forbidden' && switched, 'a failover happened that nothing called for'),
+    wrongAlert(scenario.alert, recording.alerts),
+    wrongFailovers(scenario.failovers, phases.failovers, switched),
     said(
       before.length > 0,
       `${plural(before.length, 'request')} failed before the fault (the last ${ms(toldAt - Math.max(...before.map((each) => each.endedAt)))} before), so the figures are not the fault's alone`,
     ),
     said(whileHealing > 0, `${plural(whileHealing, 'request')} failed while the fault was being undone`),
     said(
-      lag.p99Ms > trustedLagMs || lag.maxMs > budgetMs / 2,
+      lag.p99Ms > Math.max(trustedLagMs, budgetMs * trustedLagShare) || lag.maxMs > budgetMs / 2,
       `the probe itself was late (p99 ${ms(lag.p99Ms)}, at most ${ms(lag.maxMs)}): the recovery was not measured`,
     ),
     said(history.length === 0, 'the probe made no request: nothing was measured'),
@@ -69,12 +98,64 @@ export function judge(scenario: Pick<Scenario, 'failover'>, budgetMs: number, re
     reasons,
     requests: history.length,
     failedRequests: failed.length,
-    unknownWrites: failed.filter((request) => request.op === 'write' && request.outcome === 'unknown').length,
-    ackedWrites: history.filter((request) => request.op === 'write' && request.outcome === 'ok').length,
-    lostWrites: lost.size,
-    staleReads: stale.length,
+    failures: kindsOf(failed),
+    unknownWrites: failed.filter((request) => operationOf(request).outcome === 'unknown').length,
+    ackedWrites: history.filter(acknowledged).length,
+    lostWrites: lost,
+    staleReads: count('stale'),
+    violations: [...violations].sort((a, b) => Number(a.kind === 'stale') - Number(b.kind === 'stale')),
     lag,
+    alert: alertOf(scenario.alert, recording),
   };
+}
+
+function wrongAlert(wanted: string | null, { rules, fired }: AlertsSeen): string | undefined {
+  if (rules === undefined || rules.size === 0) return undefined;
+  const names = fired.filter((alert) => alert.severity === 'critical').map((alert) => alert.name);
+  if (wanted === null) return said(names.length > 0, `an alert fired, and none may: ${names.join(', ')}`);
+  if (!rules.has(wanted)) return `Prometheus has no rule ${wanted}, which has to fire`;
+  return said(
+    fired.every((alert) => alert.name !== wanted),
+    `the alert ${wanted} did not fire`,
+  );
+}
+
+function alertOf(wanted: string | null, { alerts, faultAt }: Recording): Verdict['alert'] {
+  const found = alerts.fired.find((each) => (wanted === null ? each.severity === 'critical' : each.name === wanted));
+  return found === undefined ? null : { name: found.name, firedMs: Math.round(found.at - faultAt) };
+}
+
+/** Of a scenario that takes nothing away: its longest stall. */
+function recoveredFrom({ recovery: kind }: Judged, { history, toldAt, faultAt, healAt }: Recording): Recovery {
+  const until = kind === 'return' ? Number.POSITIVE_INFINITY : healAt;
+  const fromFault = recoveryOf(history, faultAt, until, toldAt);
+  if (kind === 'fault') return fromFault;
+  if (kind === 'stall') return { ...fromFault, recoveryMs: fromFault.stalledMs };
+  const { recoveryMs, firstWriteMs } = recoveryOf(history, healAt, until, toldAt);
+  return { recoveryMs, firstWriteMs, stalledMs: fromFault.stalledMs };
+}
+
+function kindsOf(failed: readonly Request[]): string[] {
+  const kinds = Map.groupBy(failed, ({ op, error, status }) => `${op} ${error ?? status}`);
+  return [...kinds].sort(([, a], [, b]) => b.length - a.length).map(([kind, all]) => `${all.length} x ${kind}`);
+}
+
+function late({ recovery }: Judged, { recoveryMs }: Recovery, budgetMs: number): string {
+  const what = {
+    fault: 'recovery took',
+    return: 'after the end of the fault recovery took',
+    stall: 'an answer took',
+  }[recovery];
+  return `${what} ${ms(recoveryMs)}, the budget is ${ms(budgetMs)}`;
+}
+
+function wrongFailovers(wanted: Judged['failovers'], seen: number, switched: boolean): string | undefined {
+  if (wanted === 'any') return undefined;
+  if (wanted === 0) return switched ? 'a failover happened that nothing called for' : undefined;
+  if (!switched) return 'no failover happened, but one was expected';
+  return seen > wanted || (wanted > 1 && seen < wanted)
+    ? `${plural(seen, 'failover')} happened, ${wanted} were expected`
+    : undefined;
 }
 
 function said(applies: boolean, reason: string): string | undefined {

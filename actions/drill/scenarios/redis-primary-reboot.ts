@@ -1,0 +1,14 @@
+import { reboot } from './faults.ts';
+import type { Scenario } from './scenario.ts';
+
+/** A kernel update. */
+export const redisPrimaryReboot: Scenario = {
+  name: 'redis-primary-reboot',
+  breaks: "an orderly reboot of the primary's machine",
+  steps: (state) => [{ nodes: [state.primary], ...reboot }],
+  failovers: 'any',
+  recovery: 'fault',
+  budgetMs: 600,
+  mayFail: 0,
+  alert: null,
+};
