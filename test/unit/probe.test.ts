@@ -15,7 +15,7 @@ import {
 } from '../../actions/drill/probe/history.ts';
 import { startProbe } from '../../actions/drill/probe/probe.ts';
 import { type Step, workload } from '../../actions/drill/probe/workload.ts';
-import { recoveryOf } from '../../actions/drill/verdict/recovery.ts';
+import { recoveryOf, stallThresholdMs } from '../../actions/drill/verdict/recovery.ts';
 
 /** The service as a map, which can stall, refuse or hang up. */
 function service() {
@@ -77,7 +77,7 @@ async function probed(work: (to: ReturnType<typeof service>) => Promise<void>, r
 }
 
 describe('the probe', () => {
-  test('measures a stall of one second as one second, for all who came meanwhile', async () => {
+  test('measures a stall of one second as one second, for all who came meanwhile', async ({ skip }) => {
     let stalledAt = 0;
     let servedAt = 0;
     // What this machine itself adds: the service here, and the probe as it says of itself, may be late when others have the processor.
@@ -95,6 +95,8 @@ describe('the probe', () => {
     const { recoveryMs, stalledMs } = recoveryOf(history, stalledAt);
     const stallMs = servedAt - stalledAt;
     loop.disable();
+    const calm = stallThresholdMs(history.filter((request) => request.endedAt < stalledAt));
+    if (calm >= stallMs) skip(`before the stall this machine itself let requests wait ${Math.round(calm / 3)} ms`);
     const toleranceMs = 60 + loop.max / 1e6 + lagOf(history).maxMs;
     expect(Math.abs(recoveryMs - stallMs)).toBeLessThan(toleranceMs);
     expect(Math.abs(stalledMs - stallMs)).toBeLessThan(toleranceMs);
