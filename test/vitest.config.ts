@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-/** One project a layer, so that `npm run test:unit` is the fast part. The layers that use machines run alone, one file at a time. */
+/** One project a layer, so that `npm run test:unit` is the fast part. One layer after the other: what one loads, another measures. */
 export default defineConfig({
   test: {
     root: new URL('..', import.meta.url).pathname,
@@ -10,8 +10,23 @@ export default defineConfig({
     projects: [
       // The unit tests keep nothing global, so that a worker loads each module once.
       { test: { name: 'unit', isolate: false, include: ['test/unit/**/*.test.ts'], testTimeout: 10_000 } },
-      { test: { name: 'contract', include: ['test/contract/**/*.test.ts'], testTimeout: 120_000 } },
-      { test: { name: 'c', include: ['test/c/**/*.test.ts'], testTimeout: 1_600_000, hookTimeout: 900_000 } },
+      {
+        test: {
+          name: 'contract',
+          include: ['test/contract/**/*.test.ts'],
+          testTimeout: 120_000,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          name: 'c',
+          include: ['test/c/**/*.test.ts'],
+          testTimeout: 1_600_000,
+          hookTimeout: 900_000,
+          sequence: { groupOrder: 2 },
+        },
+      },
       {
         test: {
           name: 'fleet',
@@ -19,7 +34,7 @@ export default defineConfig({
           testTimeout: 600_000,
           hookTimeout: 900_000,
           fileParallelism: false,
-          sequence: { groupOrder: 1 },
+          sequence: { groupOrder: 3 },
         },
       },
       // Three quarters of an hour of broken rollouts: `npm run test:faults`, not part of `npm test`.
@@ -30,7 +45,7 @@ export default defineConfig({
           testTimeout: 600_000,
           hookTimeout: 900_000,
           fileParallelism: false,
-          sequence: { groupOrder: 2 },
+          sequence: { groupOrder: 4 },
         },
       },
     ],

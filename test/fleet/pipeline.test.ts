@@ -164,7 +164,7 @@ describe('what runs are the workflow files', () => {
     expect(code, output).toBe(1);
     expect(output).toMatch(/redis-primary-stop.*budget/);
     const report = JSON.parse(readFileSync(`${outDir}/drill.json`, 'utf8'));
-    expect(report.scenarios.map((each: { name: string }) => each.name)).toEqual(['app-kill', 'redis-primary-stop']);
+    expect(report.scenarios.map((each: { name: string }) => each.name)).toEqual(['redis-primary-stop', 'app-kill']);
     expect(report.ok).toBe(false);
   });
 });
