@@ -32,6 +32,7 @@ struct rconn {
   const struct rconn_events *events;
   void *owner;
   redisReader *reader;
+  size_t reply_bytes, reply_elements; /* of the reply that is being read, so far */
   struct tls_link *tls; /* NULL: plain TCP */
   struct buf out;       /* appended, not yet written */
   size_t start;         /* where in `out` the command begins that is being built */
@@ -235,13 +236,38 @@ static bool secure(struct rconn *c) {
   return done < 0 ? fail(c, tls_error(c->tls)) : c->state != CLOSED;
 }
 
+static void *(*create_array)(const redisReadTask *task, size_t elements); /* hiredis' */
+
+/* hiredis makes a list as long as it is announced, and nests them without end, which its recursive free does not survive. */
+static void *count_array(const redisReadTask *task, size_t elements) {
+  size_t *total = task->privdata;
+  *total += elements;
+  return *total <= RCONN_ELEMENTS_MAX ? create_array(task, elements) : NULL;
+}
+
+redisReader *rconn_reader(size_t *elements) {
+  static redisReplyObjectFunctions functions;
+  redisReader *reader = redisReaderCreate();
+  if (reader == NULL) return NULL;
+  functions = *reader->fn;
+  create_array = functions.createArray;
+  functions.createArray = count_array;
+  reader->fn = &functions;
+  reader->privdata = elements;
+  reader->maxelements = RCONN_ELEMENTS_MAX; /* so that the sum does not overflow */
+  return reader;
+}
+
 static bool take_bytes(struct rconn *c, const char *data, size_t len) {
   void *reply;
   bool open = true;
   redisReaderFeed(c->reader, data, len); /* an error stays in the reader, and is told here */
+  c->reply_bytes += len;
   while (open) {
-    if (redisReaderGetReply(c->reader, &reply) != REDIS_OK) return fail(c, c->reader->errstr);
-    if (reply == NULL) return true;
+    bool good = redisReaderGetReply(c->reader, &reply) == REDIS_OK;
+    if (!good) return fail(c, c->reply_elements > RCONN_ELEMENTS_MAX ? "a reply has too many elements" : c->reader->errstr);
+    if (reply == NULL) return c->reply_bytes <= RCONN_REPLY_MAX || fail(c, "a reply is too long");
+    c->reply_bytes = c->reply_elements = 0;
     open = take_reply(c, reply);
     freeReplyObject(reply);
   }
@@ -316,7 +342,7 @@ struct rconn *rconn_open(uv_loop_t *loop, const struct rconn_options *options, c
   struct sockaddr_storage to;
   struct rconn *c = calloc(1, sizeof *c);
   if (c == NULL) return NULL;
-  c->reader = redisReaderCreate();
+  c->reader = rconn_reader(&c->reply_elements);
   if (options->tls != NULL) c->tls = tls_open(options->tls, options->addr.ip);
   if (c->reader == NULL || (options->tls != NULL && c->tls == NULL) || !addr_sockaddr(options->addr.ip, options->addr.port, &to)) {
     redisReaderFree(c->reader);

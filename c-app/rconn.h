@@ -22,6 +22,12 @@
 #include <stddef.h>
 #include <uv.h>
 
+/* A server's word is not trusted with our memory. What is longer than these is a protocol error, and the connection ends: a reply
+ * in bytes (the largest is a session, 16 MiB at most), and in elements, those of lists in lists included (the largest is
+ * SENTINEL REPLICAS, about 80 for each). What a server only announces is never allocated beyond that. */
+#define RCONN_REPLY_MAX 33554432
+#define RCONN_ELEMENTS_MAX 8192
+
 struct rconn;
 struct tls; /* tls.h */
 
@@ -74,5 +80,9 @@ size_t rconn_backlog(const struct rconn *c);
 
 /* Ends the connection from the owner's side: pending callbacks run with NULL, events->lost does not. */
 void rconn_close(struct rconn *c);
+
+/* The reader of replies: hiredis', with the limit on elements. `elements` is where it counts those of a reply, and lives as long
+ * as the reader; whoever takes a reply sets it back to 0. NULL when memory is short. */
+redisReader *rconn_reader(size_t *elements);
 
 #endif

@@ -3,6 +3,7 @@
  * Malformed replies leave what they should have filled in; nobody is announced who did not say that he is primary; and the
  * verdict is the same when the bytes come one piece or another. */
 #include "follow.h"
+#include "rconn.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -144,7 +145,8 @@ static void take(struct run *r, const redisReply *reply) {
 
 static uint64_t run(const uint8_t *control_bytes, size_t control_len, const uint8_t *wire, size_t len, size_t piece) {
   static struct run r;
-  redisReader *reader = redisReaderCreate();
+  size_t elements = 0;
+  redisReader *reader = rconn_reader(&elements);
   if (reader == NULL) return 0;
   memset(&r, 0, sizeof r);
   r = (struct run){.now = 100000, .verdict = HASH_START, .control = control_bytes, .left = control_len};
@@ -161,6 +163,7 @@ static uint64_t run(const uint8_t *control_bytes, size_t control_len, const uint
     for (void *reply = NULL; ok; reply = NULL) {
       ok = redisReaderGetReply(reader, &reply) == REDIS_OK;
       if (!ok || reply == NULL) break;
+      elements = 0;
       take(&r, reply);
       freeReplyObject(reply);
     }

@@ -3,9 +3,9 @@
 #include "check.h"
 #include "rconn.h"
 
+#include <hiredis/alloc.h>
 #include <stdio.h>
 #include <stdlib.h>
-
 #include <string.h>
 
 static struct {
@@ -20,14 +20,21 @@ static struct {
   size_t have;
 } t;
 
+/* What the server answers; NULL: OK. */
+static struct {
+  char *text;
+  size_t len;
+  unsigned times;
+} answer;
+
 static void on_written(uv_write_t *req, int status) {
   (void)status;
   free(req);
 }
 
-static void say(const char *text) {
+static void say(const char *text, size_t len) {
   uv_write_t *req = malloc(sizeof *req);
-  uv_buf_t b = uv_buf_init((char *)text, (unsigned)strlen(text));
+  uv_buf_t b = uv_buf_init((char *)text, (unsigned)len);
   assert_non_null(req);
   assert_int_equal(uv_write(req, (uv_stream_t *)&t.peer, &b, 1, on_written), 0);
 }
@@ -50,15 +57,17 @@ static void peer_read(uv_stream_t *s, ssize_t n, const uv_buf_t *b) {
   t.have += (size_t)n;
   if (memmem(b->base, (size_t)n, "HELLO", 5) != NULL) {
     t.greeted++;
-    say("%0\r\n");
+    say("%0\r\n", 4);
     return;
   }
   t.requests++;
   if (memmem(b->base, (size_t)n, "PING", 4) != NULL) t.pings++;
   if (t.hang_up) {
     uv_close((uv_handle_t *)&t.peer, NULL);
-  } else if (!t.mute) {
-    say("+OK\r\n");
+  } else if (!t.mute && answer.text == NULL) {
+    say("+OK\r\n", 5);
+  } else {
+    for (unsigned i = 0; i < answer.times; i++) say(answer.text, answer.len);
   }
 }
 
@@ -71,6 +80,7 @@ static void on_connection(uv_stream_t *s, int status) {
 
 static void on_reply(void *owner, const struct rconn_answer *a) {
   (void)owner;
+  if (answer.text != NULL) uv_stop(&t.loop);
   if (a->reply != NULL) {
     t.answered++;
   } else if (a->sent) {
@@ -238,12 +248,94 @@ static void nothing_is_appended_before_it_is_ready(void **state) {
   assert_int_equal(uv_loop_close(&loop), 0);
 }
 
+/* What hiredis asks the system for. */
+static size_t largest, asked;
+
+static size_t seen(size_t size) {
+  if (size > largest) largest = size;
+  asked += size;
+  return size;
+}
+
+static void *seen_malloc(size_t size) { return malloc(seen(size)); }
+static void *seen_calloc(size_t n, size_t size) { return calloc(seen(n * size), 1); }
+static void *seen_realloc(void *old, size_t size) { return realloc(old, seen(size)); }
+
+static void ask_patiently(struct rconn *c) {
+  command(c, 20000);
+  rconn_flush(c);
+}
+
+/* The server answers with `text`, `times` times. */
+static void hear(void (*script)(struct rconn *), char *text, size_t len, unsigned times) {
+  hiredisAllocFuncs counted = {.mallocFn = seen_malloc, .callocFn = seen_calloc, .reallocFn = seen_realloc, .strdupFn = strdup, .freeFn = free};
+  largest = asked = 0;
+  answer.text = text;
+  answer.len = len;
+  answer.times = times;
+  hiredisSetAllocators(&counted);
+  run(script, false, false, 2000);
+  hiredisResetAllocators();
+  memset(&answer, 0, sizeof answer);
+}
+
+static void what_a_server_only_announces_is_not_allocated(void **state) {
+  static char list[] = "*100000000\r\n", map[] = "%8000\r\n", nested[] = "*8000\r\n*8000\r\n", text[] = "$1000000000\r\n+";
+  (void)state;
+  hear(ask, list, strlen(list), 1);
+  assert_string_equal(t.why, "Multi-bulk length out of range");
+  assert_true(asked < 100000);
+  hear(ask, map, strlen(map), 1);
+  assert_string_equal(t.why, "a reply has too many elements");
+  assert_true(asked < 100000);
+  hear(ask, nested, strlen(nested), 1);
+  assert_string_equal(t.why, "a reply has too many elements");
+  assert_true(asked < 200000);
+  hear(ask, text, strlen(text), 1);
+  assert_string_equal(t.why, "a command was not answered in time");
+  assert_true(asked < 100000);
+}
+
+static void lists_in_lists_end_before_the_stack_does(void **state) {
+  static char level[] = "*1\r\n";
+  (void)state;
+  hear(ask_patiently, level, strlen(level), 300000);
+  assert_int_equal(t.lost, 1);
+  assert_string_equal(t.why, "a reply has too many elements");
+}
+
+static void a_reply_that_never_ends_is_cut(void **state) {
+  static char piece[65536];
+  (void)state;
+  memset(piece, 'x', sizeof piece);
+  memcpy(piece, "$1000000000\r\n", 13);
+  hear(ask_patiently, piece, sizeof piece, 2 * RCONN_REPLY_MAX / sizeof piece);
+  assert_string_equal(t.why, "a reply is too long");
+  assert_true(largest < RCONN_REPLY_MAX + RCONN_REPLY_MAX / 8);
+}
+
+static void the_largest_session_is_taken(void **state) {
+  size_t body = 16777216 + 16, len = body + 13;
+  char *reply = malloc(len + 1);
+  (void)state;
+  assert_non_null(reply);
+  memset(reply, 'x', len);
+  memcpy(reply, "$16777232\r\n", 11);
+  memcpy(reply + 11 + body, "\r\n", 2);
+  hear(ask_patiently, reply, 11 + body + 2, 1);
+  free(reply);
+  assert_int_equal(t.answered, 1);
+  assert_int_equal(t.lost, 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_command_is_answered_once), cmocka_unit_test(an_idle_connection_is_pinged_and_stays),
       cmocka_unit_test(a_silent_server_is_given_up_though_tcp_is_up), cmocka_unit_test(a_blocking_command_may_be_silent_until_its_deadline),
       cmocka_unit_test(a_lost_connection_says_what_was_sent), cmocka_unit_test(what_was_not_flushed_was_not_sent),
       cmocka_unit_test(a_command_is_built_argument_by_argument), cmocka_unit_test(nothing_is_appended_before_it_is_ready),
+      cmocka_unit_test(what_a_server_only_announces_is_not_allocated), cmocka_unit_test(lists_in_lists_end_before_the_stack_does),
+      cmocka_unit_test(a_reply_that_never_ends_is_cut), cmocka_unit_test(the_largest_session_is_taken),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
