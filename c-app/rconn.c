@@ -11,7 +11,7 @@
 #define KEEP_BUFFER 262144 /* a write buffer that grew beyond this is given back */
 #define LENGTH_MAX 24      /* "$18446744073709551615\r\n" */
 
-enum state { CONNECTING, SECURING, GREETING, READY, CLOSED };
+enum state { CONNECTING, GREETING, READY, CLOSED };
 
 struct pending {
   rconn_reply_fn *fn; /* NULL: ours (HELLO, PING) */
@@ -41,8 +41,8 @@ struct rconn {
   struct buf writing;   /* lent to libuv while write_busy */
   bool write_busy;
   uint64_t appended, sent;
-  struct pending *ring; /* first in, first answered */
-  size_t head, count, cap;
+  struct buf pending;   /* struct pending, first in, first answered */
+  size_t taken;         /* bytes at its start that are answered */
   unsigned blocking; /* pending commands that block in the server */
   uint64_t opened_at, heard_at, ticked_at;
   unsigned tick_ms;
@@ -59,14 +59,18 @@ static void on_closed(uv_handle_t *handle) {
   buf_free(&c->out);
   buf_free(&c->sealed);
   buf_free(&c->writing);
-  free(c->ring);
+  buf_free(&c->pending);
   free(c);
 }
 
-static struct pending take_head(struct rconn *c) {
-  struct pending p = c->ring[c->head];
-  c->head = (c->head + 1) % c->cap;
-  c->count--;
+/* From the oldest to the newest; NULL: there is none. */
+static struct pending *oldest(const struct rconn *c) {
+  return c->taken < c->pending.len ? (struct pending *)(void *)(c->pending.data + c->taken) : NULL;
+}
+
+static struct pending take_oldest(struct rconn *c) {
+  struct pending p = *oldest(c);
+  c->taken += sizeof p;
   if (p.blocks) c->blocking--;
   return p;
 }
@@ -74,8 +78,8 @@ static struct pending take_head(struct rconn *c) {
 void rconn_close(struct rconn *c) {
   if (c->state == CLOSED) return;
   c->state = CLOSED;
-  while (c->count > 0) {
-    struct pending p = take_head(c);
+  while (oldest(c) != NULL) {
+    struct pending p = take_oldest(c);
     if (p.fn != NULL) p.fn(c->owner, &(struct rconn_answer){.arg = p.arg, .sent = p.end <= c->sent});
   }
   uv_close((uv_handle_t *)&c->tick, on_closed);
@@ -94,22 +98,19 @@ static bool fail(struct rconn *c, const char *why) {
 
 size_t rconn_backlog(const struct rconn *c) { return c->out.len + c->sealed.len + c->writing.len; }
 
-static bool ring_grow(struct rconn *c) {
-  if (c->count < c->cap) return true;
-  size_t cap = c->cap == 0 ? 16 : c->cap * 2;
-  struct pending *ring = malloc(cap * sizeof *ring);
-  if (ring == NULL) return false;
-  for (size_t i = 0; i < c->count; i++) ring[i] = c->ring[(c->head + i) % c->cap];
-  free(c->ring);
-  c->ring = ring;
-  c->cap = cap;
-  c->head = 0;
-  return true;
+/* The room of what was answered is used again when it is half of all, so that moving the rest is cheap. */
+static bool reserve_pending(struct rconn *c) {
+  if (c->taken > 0 && c->taken >= c->pending.len - c->taken) {
+    c->pending.len -= c->taken;
+    memmove(c->pending.data, c->pending.data + c->taken, c->pending.len);
+    c->taken = 0;
+  }
+  return buf_reserve(&c->pending, sizeof(struct pending));
 }
 
 void rconn_begin(struct rconn *c, const char *head, size_t len) {
   c->start = c->out.len;
-  c->whole = ring_grow(c) && buf_add(&c->out, head, len);
+  c->whole = reserve_pending(c) && buf_add(&c->out, head, len);
 }
 
 void rconn_arg2(struct rconn *c, const void *data, size_t len, const void *more, size_t more_len) {
@@ -136,11 +137,9 @@ bool rconn_end(struct rconn *c, rconn_reply_fn *fn, void *arg, unsigned blocks_m
     return false;
   }
   c->appended += c->out.len - c->start;
-  c->ring[(c->head + c->count) % c->cap] = (struct pending){
-      .fn = fn, .arg = arg, .end = c->appended, .deadline = now(c) + c->opt.timeout_ms + blocks_ms, .blocks = blocks_ms > 0};
-  c->count++;
   if (blocks_ms > 0) c->blocking++;
-  return true;
+  struct pending p = {.fn = fn, .arg = arg, .end = c->appended, .deadline = now(c) + c->opt.timeout_ms + blocks_ms, .blocks = blocks_ms > 0};
+  return buf_add(&c->pending, &p, sizeof p); /* rconn_begin has made room */
 }
 
 bool rconn_ask(struct rconn *c, rconn_reply_fn *fn, void *arg, unsigned blocks_ms, ...) {
@@ -174,25 +173,18 @@ static void on_written(uv_write_t *req, int status) {
   }
 }
 
-/* Moves `out` into `sealed`, encrypted. It counts as sent from then on: a record can't be taken back out of the stream. */
-static bool seal(struct rconn *c) {
-  if (!tls_write(c->tls, c->out.data, c->out.len) || !tls_take(c->tls, &c->sealed)) return false;
-  c->sent = c->appended;
-  c->out.len = 0;
-  return true;
-}
-
 bool rconn_flush(struct rconn *c) {
   if (c->state == CLOSED || c->write_busy) return c->state != CLOSED;
-  if (c->tls != NULL && !seal(c)) return fail(c, "TLS: cannot encrypt");
+  const char *why = c->tls != NULL ? tls_write(c->tls, &c->out) : NULL;
   struct buf *from = c->tls != NULL ? &c->sealed : &c->out;
-  if (from->len == 0) return true;
-  int rc = buf_write((uv_stream_t *)&c->tcp, from, &c->write, &c->writing, on_written);
-  if (rc < 0) return fail(c, uv_strerror(rc));
-  c->sent = c->appended; /* what the kernel did not take too: nobody can say how much was */
-  c->write_busy = rc == 0;
-  if (rc > 0) clear(from);
-  return true;
+  if (from->len > 0) {
+    int rc = buf_write((uv_stream_t *)&c->tcp, from, &c->write, &c->writing, on_written);
+    c->write_busy = rc == 0;
+    if (rc > 0) clear(from);
+    if (rc < 0) why = uv_strerror(rc);
+  }
+  if (c->out.len == 0) c->sent = c->appended; /* what the kernel did not take too: nobody can say how much was */
+  return why == NULL || fail(c, why);
 }
 
 /* In RESP3 the answer to SUBSCRIBE arrives as a push; it still belongs to the oldest pending command. */
@@ -207,8 +199,8 @@ static bool take_reply(struct rconn *c, const redisReply *r) {
     if (c->events->push != NULL) c->events->push(c->owner, c, r);
     return c->state != CLOSED;
   }
-  if (c->count == 0) return fail(c, "an answer that nobody asked for");
-  struct pending p = take_head(c);
+  if (oldest(c) == NULL) return fail(c, "an answer that nobody asked for");
+  struct pending p = take_oldest(c);
   if (p.fn != NULL) {
     p.fn(c->owner, &(struct rconn_answer){p.arg, r, true});
   } else if (c->state == GREETING) {
@@ -219,21 +211,14 @@ static bool take_reply(struct rconn *c, const redisReply *r) {
   return c->state != CLOSED;
 }
 
-static bool greet(struct rconn *c) {
+static void greet(struct rconn *c) {
   const struct rconn_options *o = &c->opt;
   const char *user = o->user[0] != '\0' ? o->user : "default";
   c->state = GREETING;
   bool ok = o->password[0] != '\0' ? rconn_ask(c, NULL, NULL, 0, "HELLO", "3", "AUTH", user, o->password, "SETNAME", "sessiond", NULL)
                                    : rconn_ask(c, NULL, NULL, 0, "HELLO", "3", "SETNAME", "sessiond", NULL);
-  return ok ? rconn_flush(c) : fail(c, "out of memory");
-}
-
-/* One step of TLS' handshake. */
-static bool secure(struct rconn *c) {
-  int done = tls_shake(c->tls);
-  if (done > 0) return greet(c);
-  rconn_flush(c); /* in failure too: the peer learns the reason */
-  return done < 0 ? fail(c, tls_error(c->tls)) : c->state != CLOSED;
+  if (!ok) fail(c, "out of memory");
+  rconn_flush(c);
 }
 
 static void *(*create_array)(const redisReadTask *task, size_t elements); /* hiredis' */
@@ -274,28 +259,19 @@ static bool take_bytes(struct rconn *c, const char *data, size_t len) {
   return false;
 }
 
-static bool take_sealed(struct rconn *c, const char *data, size_t len) {
-  static char plain[16384]; /* a record; take_bytes copies it */
-  if (!tls_feed(c->tls, data, len)) return fail(c, "out of memory");
-  if (c->state == SECURING && !secure(c)) return false;
-  while (c->state != SECURING) {
-    int n = tls_read(c->tls, plain, sizeof plain);
-    if (n < 0) return fail(c, tls_error(c->tls));
-    if (n == 0 || !take_bytes(c, plain, (size_t)n)) break;
-  }
-  return c->state != CLOSED;
-}
-
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *b) {
+  static char plain[TLS_PLAIN_MAX]; /* take_bytes copies it */
   struct rconn *c = stream->data;
   if (n < 0) fail(c, n == UV_EOF ? "closed by the server" : uv_strerror((int)n));
   if (n <= 0) return;
   c->heard_at = now(c);
   c->pinged = false;
-  if (c->tls != NULL) {
-    take_sealed(c, b->base, (size_t)n);
+  const char *data = c->tls != NULL ? plain : b->base;
+  size_t len = c->tls != NULL ? tls_read(c->tls, b->base, (size_t)n, plain) : (size_t)n;
+  if (len > 0) {
+    take_bytes(c, data, len);
   } else {
-    take_bytes(c, b->base, (size_t)n);
+    rconn_flush(c); /* the handshake's next step, or why it failed */
   }
 }
 
@@ -306,9 +282,6 @@ static void on_connected(uv_connect_t *req, int status) {
   if (status == 0) status = uv_read_start((uv_stream_t *)&c->tcp, buf_area, on_read);
   if (status < 0) {
     fail(c, uv_strerror(status));
-  } else if (c->tls != NULL) {
-    c->state = SECURING;
-    secure(c);
   } else {
     greet(c);
   }
@@ -318,17 +291,18 @@ static void on_connected(uv_connect_t *req, int status) {
  * unread, so its silence is forgiven once. */
 static void on_tick(uv_timer_t *timer) {
   struct rconn *c = timer->data;
+  struct pending *first = oldest(c);
   uint64_t t = now(c);
   if (t - c->ticked_at > 2 * c->tick_ms + 50) {
     c->heard_at = t;
     c->opened_at = t;
-    for (size_t i = 0; i < c->count; i++) c->ring[(c->head + i) % c->cap].deadline += t - c->ticked_at;
+    for (size_t i = 0; i < (c->pending.len - c->taken) / sizeof *first; i++) first[i].deadline += t - c->ticked_at;
   }
   c->ticked_at = t;
   uint64_t silent = t - c->heard_at;
   if (c->state != READY) {
     if (t - c->opened_at >= c->opt.dead_ms) fail(c, "no connection and greeting in time");
-  } else if (c->count > 0 && t >= c->ring[c->head].deadline) {
+  } else if (first != NULL && t >= first->deadline) {
     fail(c, "a command was not answered in time");
   } else if (c->blocking == 0 && silent >= c->opt.dead_ms) {
     fail(c, "silent for too long");
@@ -342,14 +316,6 @@ struct rconn *rconn_open(uv_loop_t *loop, const struct rconn_options *options, c
   struct sockaddr_storage to;
   struct rconn *c = calloc(1, sizeof *c);
   if (c == NULL) return NULL;
-  c->reader = rconn_reader(&c->reply_elements);
-  if (options->tls != NULL) c->tls = tls_open(options->tls, options->addr.ip);
-  if (c->reader == NULL || (options->tls != NULL && c->tls == NULL) || !addr_sockaddr(options->addr.ip, options->addr.port, &to)) {
-    redisReaderFree(c->reader);
-    tls_close(c->tls);
-    free(c);
-    return NULL;
-  }
   c->opt = *options;
   c->events = events;
   c->owner = owner;
@@ -361,7 +327,10 @@ struct rconn *rconn_open(uv_loop_t *loop, const struct rconn_options *options, c
   uv_timer_init(loop, &c->tick);
   uv_timer_start(&c->tick, on_tick, c->tick_ms, c->tick_ms);
   c->handles = 2;
-  if (uv_tcp_connect(&c->connect, &c->tcp, (struct sockaddr *)&to, on_connected) == 0) return c;
+  c->reader = rconn_reader(&c->reply_elements);
+  if (options->tls != NULL) c->tls = tls_open(options->tls, options->addr.ip, &c->sealed);
+  if (c->reader != NULL && (options->tls == NULL || c->tls != NULL) && addr_sockaddr(options->addr.ip, options->addr.port, &to) &&
+      uv_tcp_connect(&c->connect, &c->tcp, (struct sockaddr *)&to, on_connected) == 0) return c;
   rconn_close(c);
   return NULL;
 }

@@ -21,11 +21,12 @@ struct tls {
 struct tls_link {
   struct tls *shared;
   mbedtls_ssl_context ssl;
-  struct buf in, out;
-  size_t in_taken;
+  struct buf *out;
+  const char *in; /* what tls_read was given, and how much of it is left */
+  size_t in_len;
   unsigned char ip[16];
   size_t ip_len;
-  char why[160];
+  char why[160]; /* "": it has not failed */
 };
 
 /* mbedTLS' own order has PSS before PKCS#1; a server with an RSA key that keeps to TLS 1.2 may then choose PSS, as the standard
@@ -83,16 +84,16 @@ void tls_free(struct tls *t) {
 
 static int put(void *link, const unsigned char *data, size_t len) {
   struct tls_link *l = link;
-  return buf_add(&l->out, data, len) ? (int)len : MBEDTLS_ERR_SSL_ALLOC_FAILED;
+  return buf_add(l->out, data, len) ? (int)len : MBEDTLS_ERR_SSL_ALLOC_FAILED;
 }
 
 static int get(void *link, unsigned char *out, size_t size) {
   struct tls_link *l = link;
-  size_t left = l->in.len - l->in_taken, n = size < left ? size : left;
+  size_t n = size < l->in_len ? size : l->in_len;
   if (n == 0) return MBEDTLS_ERR_SSL_WANT_READ;
-  memcpy(out, l->in.data + l->in_taken, n);
-  l->in_taken += n;
-  if (n == left) l->in.len = l->in_taken = 0;
+  memcpy(out, l->in, n);
+  l->in += n;
+  l->in_len -= n;
   return (int)n;
 }
 
@@ -108,11 +109,12 @@ static int check_ip(void *link, mbedtls_x509_crt *crt, int depth, uint32_t *flag
   return 0;
 }
 
-struct tls_link *tls_open(struct tls *t, const char *ip) {
+struct tls_link *tls_open(struct tls *t, const char *ip, struct buf *out) {
   struct tls_link *l = calloc(1, sizeof *l);
   bool named = t->name[0] != '\0';
   if (l == NULL) return NULL;
   l->shared = t;
+  l->out = out;
   t->users++;
   mbedtls_ssl_init(&l->ssl);
   l->ip_len = inet_pton(AF_INET, ip, l->ip) == 1 ? 4 : inet_pton(AF_INET6, ip, l->ip) == 1 ? 16 : 0;
@@ -128,18 +130,15 @@ struct tls_link *tls_open(struct tls *t, const char *ip) {
 void tls_close(struct tls_link *l) {
   if (l == NULL) return;
   mbedtls_ssl_free(&l->ssl);
-  buf_free(&l->in);
-  buf_free(&l->out);
   tls_free(l->shared);
   free(l);
 }
 
-bool tls_feed(struct tls_link *l, const void *data, size_t len) { return buf_add(&l->in, data, len); }
-
-/* 0 when mbedTLS waits for the peer, else -1 and the reason. */
-static int outcome(struct tls_link *l, int rc) {
+/* NULL when all is well or mbedTLS waits for the peer, else the reason, which stays. */
+static const char *outcome(struct tls_link *l, int rc) {
   char reason[128];
-  if (rc == MBEDTLS_ERR_SSL_WANT_READ) return 0;
+  if (l->why[0] != '\0') return l->why;
+  if (rc > 0 || rc == MBEDTLS_ERR_SSL_WANT_READ) return NULL;
   uint32_t flags = rc == MBEDTLS_ERR_X509_CERT_VERIFY_FAILED ? mbedtls_ssl_get_verify_result(&l->ssl) : 0;
   mbedtls_strerror(rc, reason, sizeof reason);
   if (flags != 0) mbedtls_x509_crt_verify_info(reason, sizeof reason, "", flags);
@@ -149,33 +148,28 @@ static int outcome(struct tls_link *l, int rc) {
                     : (flags & MBEDTLS_X509_BADCERT_CN_MISMATCH) ? "the certificate is for another name or address"
                                                                   : reason;
   snprintf(l->why, sizeof l->why, "TLS: %s", own);
-  return -1;
+  return l->why;
 }
 
-int tls_shake(struct tls_link *l) {
-  int rc = mbedtls_ssl_handshake(&l->ssl);
-  return rc == 0 ? 1 : outcome(l, rc);
-}
-
-int tls_read(struct tls_link *l, char *out, size_t size) {
-  int rc; /* a message without data ends a call, too */
-  do rc = mbedtls_ssl_read(&l->ssl, (unsigned char *)out, size); while (rc == MBEDTLS_ERR_SSL_WANT_READ && l->in.len > 0);
-  return rc > 0 ? rc : outcome(l, rc);
-}
-
-bool tls_write(struct tls_link *l, const void *data, size_t len) {
-  for (size_t done = 0; done < len;) {
-    int rc = mbedtls_ssl_write(&l->ssl, (const unsigned char *)data + done, len - done);
-    if (rc <= 0) return outcome(l, rc) > 0;
-    done += (size_t)rc;
+size_t tls_read(struct tls_link *l, const void *data, size_t len, char plain[static TLS_PLAIN_MAX]) {
+  size_t have = 0;
+  int rc = 1;
+  l->in = data;
+  l->in_len = len;
+  while (rc > 0 || (rc == MBEDTLS_ERR_SSL_WANT_READ && l->in_len > 0)) { /* a message without data ends a call, too */
+    rc = mbedtls_ssl_read(&l->ssl, (unsigned char *)plain + have, TLS_PLAIN_MAX - have);
+    if (rc > 0) have += (size_t)rc;
   }
-  return true;
+  outcome(l, rc);
+  return have;
 }
 
-bool tls_take(struct tls_link *l, struct buf *out) {
-  if (!buf_add(out, l->out.data, l->out.len)) return false;
-  l->out.len = 0;
-  return true;
+const char *tls_write(struct tls_link *l, struct buf *plain) {
+  int rc = 1;
+  for (size_t done = 0; rc > 0 && plain->len > 0 && l->why[0] == '\0';) {
+    rc = mbedtls_ssl_write(&l->ssl, (const unsigned char *)plain->data + done, plain->len - done);
+    if (rc > 0) done += (size_t)rc;
+    if (done == plain->len) plain->len = 0;
+  }
+  return outcome(l, rc);
 }
-
-const char *tls_error(const struct tls_link *l) { return l->why; }
