@@ -41,9 +41,8 @@ struct app {
   struct config config;
   struct store *store;
   struct http_server *http;
-  struct notify notify;
   uv_signal_t signals[3];
-  uv_timer_t drain;
+  uv_timer_t drain, watchdog;
   uint64_t drain_until; /* 0: not stopping */
 };
 
@@ -94,8 +93,8 @@ static void on_drain(uv_timer_t *timer) {
   if (metrics.connections > 0) log_line(LOG_ERROR, "%u connections were cut: not finished within drain-ms", (unsigned)metrics.connections);
   http_stop(app->http);
   store_stop(app->store);
-  notify_stop(&app->notify);
   for (size_t i = 0; i < sizeof app->signals / sizeof app->signals[0]; i++) uv_close((uv_handle_t *)&app->signals[i], NULL);
+  uv_close((uv_handle_t *)&app->watchdog, NULL);
   uv_close((uv_handle_t *)&app->drain, NULL);
 }
 
@@ -103,13 +102,13 @@ static void on_signal(uv_signal_t *handle, int number) {
   struct app *app = handle->data;
   if (app->drain_until != 0) return;
   if (number == SIGHUP) {
-    notify_reloading(&app->notify);
+    notify_reloading();
     log_line(LOG_INFO, "%s: %s", app->args.config, reload(app) ? "read again" : "not taken over, the settings stay as they were");
-    notify_send(&app->notify, "READY=1");
+    notify_send("READY=1");
     return;
   }
   log_line(LOG_INFO, "signal %d: draining %u connections", number, (unsigned)metrics.connections);
-  notify_send(&app->notify, "STOPPING=1");
+  notify_send("STOPPING=1");
   app->drain_until = uv_now(&app->loop) + app->config.drain_ms;
   http_drain(app->http);
   uv_timer_start(&app->drain, on_drain, 0, DRAIN_POLL_MS);
@@ -131,14 +130,14 @@ static bool start(struct app *app) {
   }
   uv_timer_init(&app->loop, &app->drain);
   app->drain.data = app;
-  notify_init(&app->notify, &app->loop);
+  notify_init(&app->watchdog, &app->loop);
   int rc = http_listen(app->http, app->config.listen, &port);
   if (rc != 0) {
     log_line(LOG_ERROR, "cannot listen on %s port %u: %s", app->config.listen, app->config.port, uv_strerror(rc));
     return false;
   }
   log_line(LOG_INFO, "version %s listens on %s port %u", SESSIOND_VERSION, app->config.listen, port);
-  notify_send(&app->notify, "READY=1");
+  notify_send("READY=1");
   return true;
 }
 

@@ -7,17 +7,11 @@
 
 #include <uv.h>
 
-struct notify {
-  int fd; /* -1: nobody listens */
-  uv_timer_t timer;
-};
-
-/* Opens the socket, and starts the watchdog's timer when $WATCHDOG_USEC asks for one. */
-void notify_init(struct notify *n, uv_loop_t *loop);
+/* Starts the watchdog's timer when $WATCHDOG_USEC asks for one. The timer is the caller's, who closes it. */
+void notify_init(uv_timer_t *watchdog, uv_loop_t *loop);
 /* "READY=1", "STOPPING=1" ... A message that cannot be sent is dropped: systemd's time limit then decides. */
-void notify_send(struct notify *n, const char *message);
+void notify_send(const char *message);
 /* RELOADING=1, with the time as Type=notify-reload wants it. READY=1 ends it. */
-void notify_reloading(struct notify *n);
-void notify_stop(struct notify *n);
+void notify_reloading(void);
 
 #endif
