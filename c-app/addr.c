@@ -19,17 +19,9 @@ bool addr_set(struct addr *a, const char *ip, const char *port) {
 }
 
 bool addr_parse(struct addr *a, const char *text) {
-  char ip[INET6_ADDRSTRLEN];
-  bool bracket = text[0] == '[';
-  const char *end = bracket ? strstr(text, "]:") : strrchr(text, ':');
-  if (end == NULL) return false;
-  if (bracket) text++;
-  size_t len = (size_t)(end - text);
-  if (len >= sizeof ip) return false;
-  memcpy(ip, text, len);
-  ip[len] = '\0';
-  if (bracket != (strchr(ip, ':') != NULL)) return false;
-  return addr_set(a, ip, end + (bracket ? 2 : 1));
+  char ip[INET6_ADDRSTRLEN], port[8], more;
+  bool v6 = sscanf(text, "[%45[^]]]:%7[0-9]%c", ip, port, &more) == 2 && strchr(ip, ':') != NULL;
+  return (v6 || sscanf(text, "%45[^[:]:%7[0-9]%c", ip, port, &more) == 2) && addr_set(a, ip, port);
 }
 
 bool addr_equal(const struct addr *a, const struct addr *b) {
