@@ -1,5 +1,6 @@
 #include "config.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -7,50 +8,6 @@
 #include <string.h>
 
 #define FILE_MAX 65536
-#define LINE_MAX_BYTES 2048
-
-enum kind { NUMBER, TEXT, IP, SENTINELS, DURABILITY };
-
-struct key {
-  const char *name;
-  enum kind kind;
-  size_t offset;
-  unsigned min, max, initial; /* of a NUMBER */
-};
-
-#define FIELD(f) offsetof(struct config, f)
-
-static const struct key keys[] = {
-    {"listen", IP, FIELD(listen), 0, 0, 0},
-    {"port", NUMBER, FIELD(port), 0, 65535, 8080},
-    {"sentinels", SENTINELS, FIELD(sentinels), 0, 0, 0},
-    {"master-name", TEXT, FIELD(master_name), 0, 0, 0},
-    {"sentinel-password", TEXT, FIELD(sentinel_password), 0, 0, 0},
-    {"redis-user", TEXT, FIELD(redis_user), 0, 0, 0},
-    {"redis-password", TEXT, FIELD(redis_password), 0, 0, 0},
-    {"tls-ca", TEXT, FIELD(tls_ca), 0, 0, 0},
-    {"tls-cert", TEXT, FIELD(tls_cert), 0, 0, 0},
-    {"tls-key", TEXT, FIELD(tls_key), 0, 0, 0},
-    {"tls-name", TEXT, FIELD(tls_name), 0, 0, 0},
-    {"session-ttl-s", NUMBER, FIELD(session_ttl_s), 1, 31536000, 3600},
-    {"durability", DURABILITY, 0, 0, 0, 0},
-    {"replicas-required", NUMBER, FIELD(replicas_required), 1, 16, 1},
-    {"replica-priority", NUMBER, FIELD(replica_priority), 0, 1000, 100},
-    {"exclude-after-ms", NUMBER, FIELD(exclude_after_ms), 10, 60000, 300},
-    {"wait-ms", NUMBER, FIELD(wait_ms), 1, 60000, 100},
-    {"request-id-ttl-s", NUMBER, FIELD(request_id_ttl_s), 1, 86400, 60},
-    {"write-connections", NUMBER, FIELD(write_connections), 1, 16, 4},
-    {"hold-ms", NUMBER, FIELD(hold_ms), 0, 60000, 3000},
-    {"hold-max", NUMBER, FIELD(hold_max), 1, 1000000, 4096},
-    {"redis-timeout-ms", NUMBER, FIELD(redis_timeout_ms), 10, 60000, 1000},
-    {"redis-ping-ms", NUMBER, FIELD(redis_ping_ms), 10, 60000, 300},
-    {"redis-dead-ms", NUMBER, FIELD(redis_dead_ms), 20, 120000, 600},
-    {"client-timeout-ms", NUMBER, FIELD(client_timeout_ms), 10, 600000, 10000},
-    {"connections-max", NUMBER, FIELD(connections_max), 0, 1000000, 0},
-    {"body-max", NUMBER, FIELD(body_max), 1, 16777216, 65536},
-    {"drain-ms", NUMBER, FIELD(drain_ms), 0, 600000, 5000},
-};
-#define KEYS (sizeof keys / sizeof keys[0])
 
 const char *const config_durabilities[] = {[CONFIG_ASYNC] = "async", [CONFIG_REPLICATED] = "replicated", [CONFIG_FSYNCED] = "fsynced"};
 
@@ -59,7 +16,13 @@ struct parser {
   const char *file;
   char *error;
   unsigned line;
-  unsigned seen[KEYS]; /* the line that set it */
+};
+
+struct key {
+  const char *name;
+  bool (*set)(const struct parser *p, const struct key *k, char *value);
+  size_t offset;
+  unsigned min, max, initial; /* of a number */
 };
 
 /* Always false. */
@@ -80,7 +43,7 @@ static char *trim(char *text) {
 }
 
 /* Digits only: no sign, no blank, no unit. */
-static bool set_number(const struct parser *p, const struct key *k, const char *value) {
+static bool set_number(const struct parser *p, const struct key *k, char *value) {
   size_t digits = strspn(value, "0123456789");
   unsigned long n = strtoul(value, NULL, 10);
   if (digits == 0 || value[digits] != '\0' || n < k->min || n > k->max) {
@@ -90,14 +53,14 @@ static bool set_number(const struct parser *p, const struct key *k, const char *
   return true;
 }
 
-static bool set_sentinels(const struct parser *p, char *value) {
+static bool set_sentinels(const struct parser *p, const struct key *k, char *value) {
   struct config *c = p->c;
   for (char *item = value, *next; item != NULL; item = next) {
     next = strchr(item, ',');
     if (next != NULL) *next++ = '\0';
     item = trim(item);
     if (c->sentinel_count == CONFIG_SENTINELS_MAX || !addr_parse(&c->sentinels[c->sentinel_count], item)) {
-      return wrong(p, "sentinels must be 1 to %d of ip:port or [ipv6]:port, separated by commas; \"%.80s\" is not",
+      return wrong(p, "%s must be 1 to %d of ip:port or [ipv6]:port, separated by commas; \"%.80s\" is not", k->name,
                    CONFIG_SENTINELS_MAX, item);
     }
     c->sentinel_count++;
@@ -105,48 +68,82 @@ static bool set_sentinels(const struct parser *p, char *value) {
   return true;
 }
 
-static bool set_durability(const struct parser *p, const char *value) {
+static bool set_durability(const struct parser *p, const struct key *k, char *value) {
   for (size_t i = 0; i < CONFIG_DURABILITIES; i++) {
     if (strcmp(value, config_durabilities[i]) != 0) continue;
     p->c->durability = (enum config_durability)i;
     return true;
   }
-  return wrong(p, "durability must be async, replicated or fsynced");
+  return wrong(p, "%s must be async, replicated or fsynced", k->name);
 }
 
-static bool set_value(const struct parser *p, const struct key *k, char *value) {
-  struct addr ip;
-  if (k->kind == NUMBER) return set_number(p, k, value);
-  if (k->kind == SENTINELS) return set_sentinels(p, value);
-  if (k->kind == DURABILITY) return set_durability(p, value);
-  if (k->kind == IP) {
-    if (!addr_set(&ip, value, "1")) return wrong(p, "%s must be a numeric IP address", k->name);
-    value = ip.ip;
-  }
-  /* The message does not repeat a text: it may be a password. */
+/* The message does not repeat a text: it may be a password. */
+static bool set_text(const struct parser *p, const struct key *k, char *value) {
   if (strlen(value) >= CONFIG_TEXT_MAX) return wrong(p, "%s is longer than %d bytes", k->name, CONFIG_TEXT_MAX - 1);
-  memcpy((char *)p->c + k->offset, value, strlen(value) + 1);
+  strcpy((char *)p->c + k->offset, value);
   return true;
 }
 
-static bool set(struct parser *p, const char *name, char *value) {
-  for (size_t i = 0; i < KEYS; i++) {
-    if (strcmp(keys[i].name, name) != 0) continue;
-    if (p->seen[i] != 0) return wrong(p, "%s is already set in line %u", name, p->seen[i]);
-    p->seen[i] = p->line;
-    return set_value(p, &keys[i], value);
-  }
-  return wrong(p, "unknown key \"%.40s\"", name);
+static bool set_ip(const struct parser *p, const struct key *k, char *value) {
+  struct addr ip;
+  return addr_set(&ip, value, "1") ? set_text(p, k, ip.ip) : wrong(p, "%s must be a numeric IP address", k->name);
 }
 
-static bool parse_line(struct parser *p, char *line) {
+#define FIELD(f) offsetof(struct config, f)
+
+static const struct key keys[] = {
+    {"listen", set_ip, FIELD(listen), 0, 0, 0},
+    {"port", set_number, FIELD(port), 0, 65535, 8080},
+    {"sentinels", set_sentinels, 0, 0, 0, 0},
+    {"master-name", set_text, FIELD(master_name), 0, 0, 0},
+    {"sentinel-password", set_text, FIELD(sentinel_password), 0, 0, 0},
+    {"redis-user", set_text, FIELD(redis_user), 0, 0, 0},
+    {"redis-password", set_text, FIELD(redis_password), 0, 0, 0},
+    {"tls-ca", set_text, FIELD(tls_ca), 0, 0, 0},
+    {"tls-cert", set_text, FIELD(tls_cert), 0, 0, 0},
+    {"tls-key", set_text, FIELD(tls_key), 0, 0, 0},
+    {"tls-name", set_text, FIELD(tls_name), 0, 0, 0},
+    {"session-ttl-s", set_number, FIELD(session_ttl_s), 1, 31536000, 3600},
+    {"durability", set_durability, 0, 0, 0, 0},
+    {"replicas-required", set_number, FIELD(replicas_required), 1, 16, 1},
+    {"replica-priority", set_number, FIELD(replica_priority), 0, 1000, 100},
+    {"exclude-after-ms", set_number, FIELD(exclude_after_ms), 10, 60000, 300},
+    {"wait-ms", set_number, FIELD(wait_ms), 1, 60000, 100},
+    {"request-id-ttl-s", set_number, FIELD(request_id_ttl_s), 1, 86400, 60},
+    {"write-connections", set_number, FIELD(write_connections), 1, 16, 4},
+    {"hold-ms", set_number, FIELD(hold_ms), 0, 60000, 3000},
+    {"hold-max", set_number, FIELD(hold_max), 1, 1000000, 4096},
+    {"redis-timeout-ms", set_number, FIELD(redis_timeout_ms), 10, 60000, 1000},
+    {"redis-ping-ms", set_number, FIELD(redis_ping_ms), 10, 60000, 300},
+    {"redis-dead-ms", set_number, FIELD(redis_dead_ms), 20, 120000, 600},
+    {"client-timeout-ms", set_number, FIELD(client_timeout_ms), 10, 600000, 10000},
+    {"connections-max", set_number, FIELD(connections_max), 0, 1000000, 0},
+    {"body-max", set_number, FIELD(body_max), 1, 16777216, 65536},
+    {"drain-ms", set_number, FIELD(drain_ms), 0, 600000, 5000},
+};
+#define KEYS (sizeof keys / sizeof keys[0])
+
+/* `seen`: the line that set each key. */
+static bool set(const struct parser *p, unsigned seen[static KEYS], const char *name, char *value) {
+  size_t i = 0;
+  while (i < KEYS && strcmp(keys[i].name, name) != 0) i++;
+  if (i == KEYS) return wrong(p, "unknown key \"%.40s\"", name);
+  if (seen[i] != 0) return wrong(p, "%s is already set in line %u", name, seen[i]);
+  seen[i] = p->line;
+  return keys[i].set(p, &keys[i], value);
+}
+
+/* A line may be a password with its key forgotten: no message repeats it. */
+static bool parse_line(const struct parser *p, unsigned seen[static KEYS], char *line) {
+  for (const char *at = line; *at != '\0'; at++) {
+    if (iscntrl((unsigned char)*at) && *at != '\t') return wrong(p, "control character in column %d", (int)(at - line) + 1);
+  }
   line = trim(line);
   if (*line == '\0' || *line == '#') return true;
-  /* A line may be a password with its key forgotten: the message does not repeat it. */
   char *equals = strchr(line, '=');
   if (equals == NULL) return wrong(p, "expected `key = value`");
   *equals = '\0';
-  return set(p, trim(line), trim(equals + 1));
+  return set(p, seen, trim(line), trim(equals + 1));
 }
 
 /* What no line says by itself. */
@@ -164,44 +161,35 @@ static bool check(const struct parser *p) {
   return true;
 }
 
-bool config_parse(struct config *c, const char *text, size_t len, const char *name, char error[static CONFIG_ERROR_MAX]) {
+bool config_parse(struct config *c, char *text, const char *name, char error[static CONFIG_ERROR_MAX]) {
   struct parser p = {.c = c, .file = name, .error = error};
-  const char *end = text + len;
+  unsigned seen[KEYS] = {0};
   *c = (struct config){.listen = "0.0.0.0", .master_name = "mymaster", .durability = CONFIG_REPLICATED};
   for (size_t i = 0; i < KEYS; i++) {
-    if (keys[i].kind == NUMBER) *(unsigned *)(void *)((char *)c + keys[i].offset) = keys[i].initial;
+    if (keys[i].set == set_number) *(unsigned *)(void *)((char *)c + keys[i].offset) = keys[i].initial;
   }
-  while (text < end) {
-    char line[LINE_MAX_BYTES];
-    const char *newline = memchr(text, '\n', (size_t)(end - text));
-    size_t n = (size_t)((newline != NULL ? newline : end) - text);
+  while (text != NULL && text[0] != '\0') {
     p.line++;
-    if (n >= sizeof line) return wrong(&p, "line is longer than %zu bytes", sizeof line - 1);
-    for (size_t i = 0; i < n; i++) {
-      if (((unsigned char)text[i] < 0x20 && text[i] != '\t') || text[i] == 0x7f) return wrong(&p, "control character in column %zu", i + 1);
-    }
-    memcpy(line, text, n);
-    line[n] = '\0';
-    if (!parse_line(&p, line)) return false;
-    text += n + (newline != NULL ? 1 : 0);
+    if (!parse_line(&p, seen, strsep(&text, "\n"))) return false;
   }
   return check(&p);
 }
 
 bool config_set(struct config *c, const char *key, char *value, const char *name, char error[static CONFIG_ERROR_MAX]) {
   struct parser p = {.c = c, .file = name, .error = error, .line = 1};
-  return set(&p, key, value);
+  return set(&p, (unsigned[KEYS]){0}, key, value);
 }
 
 bool config_load(struct config *c, const char *path, char error[static CONFIG_ERROR_MAX]) {
   static char text[FILE_MAX];
   FILE *file = fopen(path, "re");
-  size_t len = file != NULL ? fread(text, 1, sizeof text, file) : 0;
+  size_t len = file != NULL ? fread(text, 1, sizeof text - 1, file) : 0;
   bool read = file != NULL && ferror(file) == 0;
   if (!read) snprintf(error, CONFIG_ERROR_MAX, "%s: %s", path, strerror(errno));
   if (file != NULL) fclose(file);
   if (!read) return false;
-  if (len < sizeof text) return config_parse(c, text, len, path, error);
-  snprintf(error, CONFIG_ERROR_MAX, "%s: larger than %d bytes", path, FILE_MAX - 1);
+  text[len] = '\0';
+  if (strlen(text) == len && len < sizeof text - 1) return config_parse(c, text, path, error);
+  snprintf(error, CONFIG_ERROR_MAX, "%s: holds a NUL, or is larger than %d bytes", path, FILE_MAX - 2);
   return false;
 }

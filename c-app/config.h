@@ -54,8 +54,8 @@ struct config {
   unsigned drain_ms;          /* from SIGTERM to the end at the latest */
 };
 
-/* Parses `text`; `name` stands for the file in messages. False: `error` says why. */
-bool config_parse(struct config *c, const char *text, size_t len, const char *name, char error[static CONFIG_ERROR_MAX]);
+/* Parses `text`, which is changed; `name` stands for the file in messages. False: `error` says why. */
+bool config_parse(struct config *c, char *text, const char *name, char error[static CONFIG_ERROR_MAX]);
 /* Overrules one setting; `name` stands for the place in messages. `value` may be changed. */
 bool config_set(struct config *c, const char *key, char *value, const char *name, char error[static CONFIG_ERROR_MAX]);
 /* config_parse from a file. */

@@ -322,9 +322,9 @@ static void on_done(struct store_op *op, enum store_result result, const char *v
 /* Nothing listens on port 1. */
 static void ask_the_store(void) {
   static struct config c;
-  static const char text[] = "sentinels = 127.0.0.1:1, 127.0.0.2:1\nhold-ms = 60\ndurability = replicated\n";
+  char text[] = "sentinels = 127.0.0.1:1, 127.0.0.2:1\nhold-ms = 60\ndurability = replicated\n";
   char error[CONFIG_ERROR_MAX];
-  assert_true(config_parse(&c, text, sizeof text - 1, "f", error));
+  assert_true(config_parse(&c, text, "f", error));
   memset(&s, 0, sizeof s);
   s.store = store_new(&loop, &c);
   if (s.store == NULL) {

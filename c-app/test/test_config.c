@@ -1,13 +1,20 @@
 #include "check.h"
 #include "config.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define S "sentinels = 10.0.0.1:26379\n"
 
 static bool parse(struct config *c, const char *text, char *error) {
+  char *copy = strdup(text);
+  assert_non_null(copy);
   error[0] = '\0';
-  return config_parse(c, text, strlen(text), "f", error);
+  bool ok = config_parse(c, copy, "f", error);
+  free(copy);
+  return ok;
 }
 
 static void a_minimal_file_gets_the_defaults(void **state) {
@@ -135,7 +142,12 @@ static void a_prefix_of_a_file_never_crashes(void **state) {
   struct config c;
   char error[CONFIG_ERROR_MAX];
   (void)state;
-  for (size_t n = 0; n < sizeof text; n++) (void)config_parse(&c, text, n, "f", error);
+  for (size_t n = 0; n < sizeof text; n++) {
+    char *start = strndup(text, n);
+    assert_non_null(start);
+    (void)config_parse(&c, start, "f", error);
+    free(start);
+  }
 }
 
 static void a_missing_file_is_an_error(void **state) {
@@ -144,6 +156,33 @@ static void a_missing_file_is_an_error(void **state) {
   (void)state;
   assert_false(config_load(&c, "/nonexistent/x", error));
   assert_string_equal(error, "/nonexistent/x: No such file or directory");
+}
+
+/* The first `len` bytes of `text`, as a file. */
+static bool load(const char *text, size_t len, char *error) {
+  char path[] = "/tmp/sessiond-config-XXXXXX";
+  struct config c;
+  int fd = mkstemp(path);
+  assert_true(fd >= 0);
+  assert_int_equal(write(fd, text, len), len);
+  assert_int_equal(close(fd), 0);
+  bool ok = config_load(&c, path, error);
+  assert_int_equal(unlink(path), 0);
+  return ok;
+}
+
+static void a_file_is_read_whole_or_refused(void **state) {
+  static const char nul[] = S "port = 1\0\nport = 2\n";
+  static char large[70000];
+  char error[CONFIG_ERROR_MAX];
+  (void)state;
+  memset(large, '\n', sizeof large);
+  memcpy(large, S, strlen(S));
+  assert_true(load(large, 60000, error));
+  assert_false(load(large, sizeof large, error));
+  assert_non_null(strstr(error, "larger than"));
+  assert_false(load(nul, sizeof nul - 1, error));
+  assert_non_null(strstr(error, "holds a NUL"));
 }
 
 static void the_example_is_valid(void **state) {
@@ -158,7 +197,7 @@ int main(void) {
       cmocka_unit_test(a_minimal_file_gets_the_defaults), cmocka_unit_test(every_key_is_read),
       cmocka_unit_test(mistakes_are_refused_with_their_line), cmocka_unit_test(no_message_holds_a_secret),
       cmocka_unit_test(a_prefix_of_a_file_never_crashes), cmocka_unit_test(a_missing_file_is_an_error),
-      cmocka_unit_test(the_example_is_valid),
+      cmocka_unit_test(a_file_is_read_whole_or_refused), cmocka_unit_test(the_example_is_valid),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
