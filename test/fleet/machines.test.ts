@@ -65,7 +65,7 @@ beforeEach((context) => {
 describe('a machine', () => {
   test('boots by its user data: pinned host key, deploy user with sudo, host name', async () => {
     for (const name of ['one', 'two'] as const)
-      await machines.create({ name, hostname: `${name}-host`, addresses: [addresses[name]], userData });
+      await machines.create({ name, hostname: `${name}-host`, addresses: [addresses[name]], diskMb: 2048, userData });
     await Promise.all([machines.boot('one'), machines.boot('two')]);
     expect(machines.state('one')).toBe('running');
     await booted('one');
@@ -219,7 +219,7 @@ async function killableLab(): Promise<ChildProcess> {
     const { openMachines } = await import(${module('../lab/machines/machines.ts')});
     const machines = openMachines(${JSON.stringify(lab)}, process.env.IMAGE);
     for (const [index, name] of ['one', 'two'].entries()) {
-      await machines.create({ name, hostname: name, addresses: ['198.18.0.' + (11 + index)], userData: '#cloud-config\\n{}\\n' });
+      await machines.create({ name, hostname: name, addresses: ['198.18.0.' + (11 + index)], diskMb: 2048, userData: '#cloud-config\\n{}\\n' });
       await machines.boot(name);
     }
     console.log('ready');

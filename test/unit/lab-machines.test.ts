@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { cacheKey } from '../lab/machines/cache.ts';
 import { cgroupMounts, inCgroup } from '../lab/machines/cgroups.ts';
+import { makeDiskArgv } from '../lab/machines/disk.ts';
 import { run, tryRun } from '../lab/machines/exec.ts';
 import { imageFiles } from '../lab/machines/image-files.ts';
 import { type Lab, machineId } from '../lab/machines/lab.ts';
@@ -61,9 +62,16 @@ describe('commands', () => {
 
   test('an overlay reads from the image and writes to the machine', () => {
     expect(overlayArgv({ lower: '/cache/image,1/root', dir: '/m' })).toEqual([
-      ...['mount', '-t', 'overlay', '-o', 'lowerdir=/cache/image\\,1/root,upperdir=/m/upper,workdir=/m/work'],
+      ...['mount', '-t', 'overlay', '-o', 'lowerdir=/cache/image\\,1/root,upperdir=/m/disk/upper,workdir=/m/disk/work'],
       ...['firedrill', '/m/root'],
     ]);
+  });
+
+  test('a machine’s disk has its own size, a share of it that only root may use, and what it begins with', () => {
+    const argv = makeDiskArgv('/m/disk.img.new', '/m/disk', 25_600);
+    expect(argv.slice(-2)).toEqual(['/m/disk.img.new', '25600M']);
+    expect(argv.join(' ')).toContain('-d /m/disk');
+    expect(argv).not.toContain('-m');
   });
 
   test('a root is bootstrapped with verification by Debian’s keyring, and packages without documentation', () => {
@@ -183,12 +191,18 @@ describe('keys and names', () => {
 });
 
 describe('a machine’s record', () => {
-  const spec = { name: 'redis-1', hostname: 'redis-1', addresses: ['198.18.0.11'], userData: '#cloud-config\nsecret' };
+  const spec = {
+    name: 'redis-1',
+    hostname: 'redis-1',
+    addresses: ['198.18.0.11'],
+    diskMb: 64,
+    userData: '#cloud-config\nsecret',
+  };
 
   test('puts the seed on its own disk, readable by root alone, and keeps the user data out of machine.json', () => {
     const record = writeRecord(lab, spec);
     const dir = `${lab.stateDir}/machines/redis-1`;
-    const seed = `${dir}/upper/var/lib/cloud/seed/nocloud`;
+    const seed = `${dir}/disk/upper/var/lib/cloud/seed/nocloud`;
     expect(readFileSync(`${seed}/user-data`, 'utf8')).toBe(spec.userData);
     expect(readFileSync(`${seed}/meta-data`, 'utf8')).toContain(`instance-id: ${record.instanceId}`);
     expect(readFileSync(`${dir}/machine.json`, 'utf8')).not.toContain('secret');

@@ -1,5 +1,6 @@
 import { setImmediate as soon } from 'node:timers/promises';
 import { messageOf } from '../../../actions/core/errors.ts';
+import { specsOf } from './catalog.ts';
 import {
   type EventAction,
   type InstanceStatus,
@@ -101,6 +102,7 @@ async function act(region: Region, instance: StoredInstance, action: EventAction
             each.purpose === 'vpc' && each.address !== null ? [each.address] : [],
           ),
         ],
+        diskMb: specsOf(instance.type).disk ?? 0,
         userData: instance.userData,
       });
       return;

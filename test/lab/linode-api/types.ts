@@ -21,6 +21,8 @@ export interface MachineSpec {
   readonly hostname: string;
   /** The public address first, then the VPC's. */
   readonly addresses: readonly string[];
+  /** Of its type. */
+  readonly diskMb: number;
   /** Decoded; empty when the request had none. */
   readonly userData: string;
 }

@@ -7,14 +7,14 @@ export interface OverlayArgs {
   readonly dir: string;
 }
 
-/** The command that mounts `dir`/root over the image: reads from `lower`, writes to `dir`/upper. */
+/** The command that mounts `dir`/root over the image: reads from `lower`, writes to the disk that is mounted at `dir`/disk. */
 export function overlayArgv(args: OverlayArgs): string[] {
-  const layers = `lowerdir=${escapeLayer(args.lower)},upperdir=${escapeLayer(`${args.dir}/upper`)},workdir=${escapeLayer(`${args.dir}/work`)}`;
+  const layers = `lowerdir=${escapeLayer(args.lower)},upperdir=${escapeLayer(`${args.dir}/disk/upper`)},workdir=${escapeLayer(`${args.dir}/disk/work`)}`;
   return ['mount', '-t', 'overlay', '-o', layers, 'firedrill', `${args.dir}/root`];
 }
 
 export async function mountOverlay(args: OverlayArgs): Promise<void> {
-  for (const part of ['upper', 'work', 'root']) mkdirSync(`${args.dir}/${part}`, { recursive: true });
+  for (const part of ['disk/upper', 'disk/work', 'root']) mkdirSync(`${args.dir}/${part}`, { recursive: true });
   if (mountsUnder(args.dir).includes(`${args.dir}/root`)) return;
   await run(overlayArgv(args), {
     fix: 'The file system of this folder must be able to hold an overlay (ext4, xfs, btrfs or tmpfs; not another overlay or NFS)',

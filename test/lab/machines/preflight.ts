@@ -1,7 +1,8 @@
 import { accessSync, constants, mkdirSync, mkdtempSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { FiredrillError } from '../../../actions/core/errors.ts';
+import { FiredrillError, messageOf } from '../../../actions/core/errors.ts';
 import { cgroupKind } from './cgroups.ts';
+import { mountDisk } from './disk.ts';
 import { run, tryRun } from './exec.ts';
 import type { Lab } from './lab.ts';
 import { mountOverlay, removeFolder } from './overlay.ts';
@@ -66,10 +67,11 @@ async function missingPowers(lab: Lab, tools: readonly Missing[]): Promise<Missi
   if (tools.length > 0) return found;
   const network = await tryRun(['unshare', '--net', 'true']);
   if (network.code !== 0) found.push({ what: `network namespaces (${network.stderr.trim()})`, fix });
-  if (!(await canOverlay(nearestFolder(lab.stateDir)))) {
+  const reason = await noMount(nearestFolder(lab.stateDir));
+  if (reason !== undefined) {
     found.push({
-      what: `an overlay mount over the file system of ${lab.stateDir}`,
-      fix: 'Keep the clone on ext4, xfs, btrfs or tmpfs, on a machine that may mount',
+      what: `a loop mount and an overlay over it in ${lab.stateDir} (${reason})`,
+      fix: 'Use a machine that may mount, with loop devices (modprobe loop)',
     });
   }
   return found;
@@ -86,14 +88,16 @@ function hasCgroups(): boolean {
   }
 }
 
-async function canOverlay(folder: string): Promise<boolean> {
+/** Why a machine's disk and the root over it can't be mounted there; undefined when they can. */
+async function noMount(folder: string): Promise<string | undefined> {
   const trial = mkdtempSync(`${folder}/.firedrill-check-`);
   try {
     mkdirSync(`${trial}/lower`);
+    await mountDisk(trial, 16);
     await mountOverlay({ lower: `${trial}/lower`, dir: trial });
-    return true;
-  } catch {
-    return false;
+    return undefined;
+  } catch (error) {
+    return messageOf(error);
   } finally {
     await removeFolder(trial);
   }

@@ -9,6 +9,8 @@ export interface MachineSpec {
   readonly hostname: string;
   /** IPv4, without prefix; all on eth0. */
   readonly addresses: readonly string[];
+  /** The size of its disk, in MB. */
+  readonly diskMb: number;
   /** cloud-config, as text. */
   readonly userData: string;
 }
@@ -18,10 +20,11 @@ export interface MachineRecord {
   readonly name: string;
   readonly hostname: string;
   readonly addresses: readonly string[];
+  readonly diskMb: number;
   readonly instanceId: string;
 }
 
-/** Lays out a new machine's disk: its seed for cloud-init over the image. Throws when the name is taken. */
+/** Lays out what a new machine's disk begins with: its seed for cloud-init over the image. Throws when the name is taken. */
 export function writeRecord(lab: Lab, spec: MachineSpec): MachineRecord {
   machineId(lab, spec.name);
   const dir = machineDir(lab, spec.name);
@@ -30,9 +33,10 @@ export function writeRecord(lab: Lab, spec: MachineSpec): MachineRecord {
     name: spec.name,
     hostname: spec.hostname,
     addresses: spec.addresses,
+    diskMb: spec.diskMb,
     instanceId: `lab-${randomUUID()}`,
   };
-  const upper = `${dir}/upper`;
+  const upper = `${dir}/disk/upper`;
   const seed = `${upper}/var/lib/cloud/seed/nocloud`;
   mkdirSync(seed, { recursive: true });
   // It holds the host key.

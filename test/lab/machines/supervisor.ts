@@ -3,6 +3,7 @@ import { closeSync, existsSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { sleep } from '../../../actions/core/deadline.ts';
 import { FiredrillError } from '../../../actions/core/errors.ts';
 import { cgroupKind, inCgroup, makeCgroups, removeCgroups } from './cgroups.ts';
+import { mountDisk } from './disk.ts';
 import { start } from './exec.ts';
 import { type Lab, machineDir, machineId } from './lab.ts';
 import { attachMachine, detachMachine } from './network.ts';
@@ -34,6 +35,7 @@ async function launch(lab: Lab, image: string, record: MachineRecord): Promise<P
   const id = machineId(lab, record.name);
   const dir = machineDir(lab, record.name);
   await attachMachine(lab, record.name, record.addresses);
+  await mountDisk(dir, record.diskMb);
   await mountOverlay({ lower: image, dir });
   const kind = cgroupKind();
   makeCgroups(kind, lab, id);

@@ -16,6 +16,7 @@ const needed = [
   { tool: 'nsenter', package: 'util-linux' },
   { tool: 'flock', package: 'util-linux' },
   { tool: 'mount', package: 'mount' },
+  { tool: 'mkfs.ext4', package: 'e2fsprogs' },
   { file: '/usr/share/keyrings/debian-archive-keyring.gpg', package: 'debian-archive-keyring' },
 ] as const;
 
