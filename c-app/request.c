@@ -24,14 +24,13 @@ static bool is(const char *text, size_t len, const char *word) { return len == s
 
 static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-/* llhttp is lenient about the request line, so it is read here before. */
-static int check_line(struct request *r) {
-  char *target = r->line, *end = r->line + r->line_len;
+/* llhttp is lenient about the request line, which ends at `end`, so it is read here before. */
+static int check_line(struct request *r, const char *line, const char *end) {
+  const char *target = line;
   while ((*target >= 'A' && *target <= 'Z') || *target == '-') target++;
-  if (target == r->line || target - r->line > METHOD_MAX || *target++ != ' ') return refuse(r, 400, "method");
-  char *version = target;
+  if (target == line || target - line > METHOD_MAX || *target++ != ' ') return refuse(r, 400, "method");
+  const char *version = target;
   while (*version > ' ' && *version < 0x7f && *version != '#') version++;
-  r->target = target;
   r->target_len = (size_t)(version - target);
   if (*version != ' ' || (*target != '/' && (*target != '*' || r->target_len != 1))) return refuse(r, 400, "request target");
   if (r->target_len > REQUEST_TARGET_MAX) return refuse(r, 414, "request target is too long");
@@ -39,85 +38,58 @@ static int check_line(struct request *r) {
       version[9] != '\r') return refuse(r, 400, "request line");
   if (version[6] != '1' || version[8] > '1') return refuse(r, 505, "HTTP version");
   r->http_1_0 = version[8] == '0';
-  if (llhttp_execute(&r->parser, r->line, r->line_len) != HPE_OK) return refuse(r, 400, llhttp_get_error_reason(&r->parser));
-  *version = '\0';
-  r->line_done = true;
+  memcpy(r->target, target, r->target_len);
+  r->target[r->target_len] = '\0';
   return 0;
 }
 
-/* Takes bytes of the request line; says how many. One empty line before it is allowed (RFC 9112, 2.2). */
-static size_t take_line(struct request *r, const char *data, size_t len) {
-  const char *end = memchr(data, '\n', len);
-  size_t n = end != NULL ? (size_t)(end - data) + 1 : len;
-  if (n > sizeof r->line - r->line_len) {
-    n = sizeof r->line - r->line_len;
-    end = NULL;
-  }
-  memcpy(r->line + r->line_len, data, n);
-  r->line_len += n;
-  r->head_bytes += n;
-  if (end != NULL && !r->line_skipped && is(r->line, r->line_len, "\r\n")) {
-    r->line_skipped = true;
-    r->line_len = 0;
-  } else if (end != NULL) {
-    check_line(r);
-  } else if (r->line_len == sizeof r->line) {
-    refuse(r, 414, "request line is too long");
-  }
-  return n;
+/* The length of the head that `text` begins with; 0: it is not whole, or refused. */
+static size_t head_length(struct request *r, const char *text, size_t len) {
+  const char *end = memchr(text, '\n', len < REQUEST_LINE_MAX ? len : REQUEST_LINE_MAX), *before;
+  if (end == NULL && len >= REQUEST_LINE_MAX) refuse(r, 414, "request line is too long");
+  if (end == NULL || check_line(r, text, end + 1) != 0) return 0;
+  do { /* until an empty line, whose CR llhttp checks */
+    before = end + 1;
+    end = memchr(before, '\n', (size_t)(text + len - before));
+  } while (end != NULL && end != before && (end != before + 1 || *before != '\r'));
+  return end != NULL ? (size_t)(end + 1 - text) : 0;
 }
 
-/* What does not fit gets a length that is over `size`, and matches nothing. */
-static void collect(char *to, uint8_t *have, size_t size, const char *data, size_t len) {
-  if (*have > size || len > size - *have) {
-    *have = (uint8_t)(size + 1);
-  } else {
-    memcpy(to + *have, data, len);
-    *have = (uint8_t)(*have + len);
-  }
-}
-
+/* For the names of headers and trailers, and for the trailers' values. The head is parsed in one piece, and so is a name in it. */
 static int on_field(llhttp_t *p, const char *data, size_t len) {
   struct request *r = p->data;
-  if (r->head_done) {
-    r->trailer_bytes += len;
-    return r->trailer_bytes <= REQUEST_HEAD_MAX ? 0 : refuse(r, 431, "trailers are too long");
-  }
-  collect(r->name, &r->name_len, sizeof r->name, data, len);
-  return 0;
-}
-
-static int on_field_end(llhttp_t *p) {
-  struct request *r = p->data;
   r->field = r->head_done ? FIELD_OTHER : 0;
-  while (r->field < FIELD_OTHER && !is(r->name, r->name_len, fields[r->field])) r->field++;
-  r->name_len = r->value_len = 0;
-  return 0;
+  r->value_len = 0;
+  while (r->field < FIELD_OTHER && !is(data, len, fields[r->field])) r->field++;
+  if (r->head_done) r->trailer_bytes += len;
+  return r->trailer_bytes <= REQUEST_HEAD_MAX ? 0 : refuse(r, 431, "trailers are too long");
 }
 
 static int on_value(llhttp_t *p, const char *data, size_t len) {
   struct request *r = p->data;
   if (r->head_done) return on_field(p, data, len);
-  if (r->field != FIELD_OTHER) collect(r->value, &r->value_len, sizeof r->value, data, len);
+  if (r->value_len == 0) r->value = data;
+  r->value_len += len;
   return 0;
 }
 
 static int on_value_end(llhttp_t *p) {
   struct request *r = p->data;
+  const char *value = r->value;
   size_t len = r->value_len;
   if (r->field == FIELD_OTHER) return 0;
-  while (len > 0 && len <= sizeof r->value && (r->value[len - 1] == ' ' || r->value[len - 1] == '\t')) len--;
+  while (len > 0 && (value[len - 1] == ' ' || value[len - 1] == '\t')) len--;
   if (r->field < REQUEST_KEPT) {
-    bool whole = !r->header[r->field].given && len <= sizeof r->value;
+    bool whole = !r->header[r->field].given && len <= REQUEST_VALUE_MAX;
     r->header[r->field].given = true;
     r->header[r->field].len = whole ? (uint8_t)len : 0;
-    if (whole) memcpy(r->header[r->field].text, r->value, len);
+    if (whole && len > 0) memcpy(r->header[r->field].text, value, len);
   } else if (r->field == FIELD_HOST) {
     if (++r->hosts > 1) return refuse(r, 400, "more than one Host");
   } else if (r->field == FIELD_ENCODING) {
-    if (++r->encodings > 1 || !is(r->value, len, "chunked")) return refuse(r, 400, "Transfer-Encoding");
+    if (++r->encodings > 1 || !is(value, len, "chunked")) return refuse(r, 400, "Transfer-Encoding");
   } else {
-    r->wants_continue = is(r->value, len, "100-continue");
+    r->wants_continue = is(value, len, "100-continue");
     if (!r->wants_continue) return refuse(r, 417, "Expect");
   }
   return 0;
@@ -159,7 +131,6 @@ void request_free(struct request *r) { buf_free(&r->body); }
 
 void request_init(struct request *r, size_t body_max) {
   static const llhttp_settings_t settings = {.on_header_field = on_field,
-                                             .on_header_field_complete = on_field_end,
                                              .on_header_value = on_value,
                                              .on_header_value_complete = on_value_end,
                                              .on_headers_complete = on_head,
@@ -168,30 +139,39 @@ void request_init(struct request *r, size_t body_max) {
                                              .on_message_complete = on_message};
   struct buf body = r->body;
   if (body.cap > KEEP_BODY) buf_free(&body);
-  memset(r, 0, offsetof(struct request, line));
+  memset(r, 0, offsetof(struct request, target));
   r->body = (struct buf){.data = body.data, .cap = body.cap};
   r->body_max = body_max;
   llhttp_init(&r->parser, HTTP_REQUEST, &settings);
   r->parser.data = r;
 }
 
-enum request_verdict request_feed(struct request *r, const char *data, size_t len, size_t *used) {
-  size_t fed = 0;
-  *used = len;
-  while (fed < len && r->status == 0 && !r->line_done) fed += take_line(r, data + fed, len - fed);
-  while (fed < len && r->status == 0) {
-    size_t n = len - fed;
-    if (!r->head_done && n > REQUEST_HEAD_MAX - r->head_bytes) n = REQUEST_HEAD_MAX - r->head_bytes;
-    llhttp_errno_t e = llhttp_execute(&r->parser, data + fed, n);
-    if (e == HPE_PAUSED) {
-      *used = (size_t)(llhttp_get_error_pos(&r->parser) - data);
-      return REQUEST_DONE;
-    }
-    if (e != HPE_OK) refuse(r, 400, llhttp_get_error_reason(&r->parser));
-    fed += n;
-    if (r->head_done) continue;
-    r->head_bytes += n;
-    if (r->head_bytes == REQUEST_HEAD_MAX) refuse(r, 431, "headers are too long");
-  }
+/* The whole head, or bytes of the body. */
+static enum request_verdict execute(struct request *r, const char *data, size_t len, size_t *used) {
+  llhttp_errno_t e = llhttp_execute(&r->parser, data, len);
+  *used = e == HPE_PAUSED ? (size_t)(llhttp_get_error_pos(&r->parser) - data) : len;
+  if (e == HPE_PAUSED) return REQUEST_DONE;
+  if (e != HPE_OK || !r->head_done) refuse(r, 400, e != HPE_OK ? llhttp_get_error_reason(&r->parser) : "headers");
   return r->status != 0 ? REQUEST_BAD : REQUEST_MORE;
+}
+
+enum request_verdict request_feed(struct request *r, const char *data, size_t len, size_t *used) {
+  if (r->head_done) return execute(r, data, len, used);
+  size_t before = r->body.len, have = before + len, rest;
+  if (before > 0 && !buf_add(&r->body, data, len)) refuse(r, 503, "out of memory");
+  const char *text = before > 0 ? r->body.data : data;
+  size_t skip = have >= 2 && memcmp(text, "\r\n", 2) == 0 ? 2 : 0; /* one empty line before it is allowed (RFC 9112, 2.2) */
+  size_t head = r->status == 0 ? head_length(r, text + skip, (have < REQUEST_HEAD_MAX ? have : REQUEST_HEAD_MAX) - skip) : 0;
+  *used = len;
+  if (head == 0 && have >= REQUEST_HEAD_MAX) refuse(r, 431, "headers are too long");
+  if (head == 0 && before == 0 && !buf_add(&r->body, data, len)) refuse(r, 503, "out of memory");
+  if (r->status != 0) return REQUEST_BAD;
+  if (head == 0) return REQUEST_MORE;
+  enum request_verdict v = execute(r, text + skip, head, &rest);
+  *used = skip + head - before;
+  r->body.len = 0;
+  if (v != REQUEST_MORE || *used == len) return v;
+  v = execute(r, data + *used, len - *used, &rest);
+  *used += rest;
+  return v;
 }

@@ -5,7 +5,8 @@
  * path (or * of OPTIONS), a fragment or a byte outside visible ASCII in it; no Host or more than one (1.1); any
  * Transfer-Encoding in 1.0; a Transfer-Encoding other than exactly `chunked`, once.
  *
- * The verdict does not depend on how the bytes are cut: limits count bytes of the request, not of a piece. */
+ * The head is parsed when it is whole, its first line as soon as that is. The verdict does not depend on how the bytes are cut:
+ * limits count bytes of the request, not of a piece. */
 #ifndef REQUEST_H
 #define REQUEST_H
 
@@ -32,13 +33,12 @@ struct request {
   bool keep_alive;
   bool http_1_0;
   size_t target_len;
-  const char *target; /* NUL-terminated; part of this struct */
   struct {
     bool given;
     uint8_t len; /* 0 also for what came twice or is longer than REQUEST_VALUE_MAX */
     char text[REQUEST_VALUE_MAX];
   } header[REQUEST_KEPT];
-  struct buf body; /* owned by the request */
+  struct buf body; /* owned by the request; before: the head, as long as it is not whole */
   /* Of a bad one. */
   int status;
   const char *why; /* a literal, or a text of llhttp's */
@@ -47,11 +47,13 @@ struct request {
 
   /* Private. */
   llhttp_t parser;
-  size_t body_max, head_bytes, trailer_bytes;
-  size_t line_len;
-  uint8_t hosts, encodings, field, name_len, value_len;
-  bool line_done, line_skipped, head_done;
-  char line[REQUEST_LINE_MAX], name[20], value[REQUEST_VALUE_MAX];
+  size_t body_max, trailer_bytes;
+  const char *value; /* of the header that is read */
+  size_t value_len;
+  uint8_t hosts, encodings, field;
+  bool head_done;
+
+  char target[REQUEST_TARGET_MAX + 1]; /* NUL-terminated */
 };
 
 /* Of a zeroed struct, or of one that was used before: the memory of a small body is used again. A body that is longer than
