@@ -19,9 +19,9 @@ void follow_init(struct follow *f, size_t sentinels, bool manage, uint64_t now) 
   *f = (struct follow){.sentinels = sentinels, .manage = manage, .doubted_at = now};
 }
 
-static struct follow_node *find(struct follow *f, const struct addr *addr) {
+static struct follow_node *find(const struct follow *f, const struct addr *addr) {
   for (size_t i = 0; i < f->node_count; i++) {
-    if (addr_equal(&f->nodes[i].addr, addr)) return &f->nodes[i];
+    if (addr_equal(&f->nodes[i].addr, addr)) return (struct follow_node *)&f->nodes[i];
   }
   return NULL;
 }
@@ -35,10 +35,8 @@ struct follow_node *follow_node(struct follow *f, const struct addr *addr) {
 }
 
 size_t follow_linked(const struct follow *f) {
-  for (size_t i = 0; i < f->node_count; i++) {
-    if (f->nodes[i].known && addr_equal(&f->nodes[i].addr, &f->primary)) return f->nodes[i].role.linked;
-  }
-  return 0;
+  const struct follow_node *primary = find(f, &f->primary);
+  return primary != NULL && primary->known ? primary->role.linked : 0;
 }
 
 void follow_doubt(struct follow *f, uint64_t now) {
@@ -57,10 +55,10 @@ void follow_switched(struct follow *f, struct follow_answer *by, const struct ad
 
 void follow_lost(struct follow_answer *a) { a->known = a->announced = a->viewed = false; }
 
-/* The index in a primary's ROLE, or -1. */
-static int linked_at(const struct follow_role *role, const struct addr *addr) {
-  for (size_t i = 0; i < role->linked; i++) {
-    if (addr_equal(&role->addr[i], addr)) return (int)i;
+/* Where it is in a list, or -1. */
+static int index_of(const struct addr *addr, const struct addr *list, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    if (addr_equal(&list[i], addr)) return (int)i;
   }
   return -1;
 }
@@ -69,7 +67,7 @@ static int linked_at(const struct follow_role *role, const struct addr *addr) {
 static void see_lag(struct follow *f, const struct follow_role *role, long long before, uint64_t now) {
   for (size_t i = 0; i < f->node_count; i++) {
     struct follow_node *node = &f->nodes[i];
-    int at = linked_at(role, &node->addr);
+    int at = index_of(&node->addr, role->addr, role->linked);
     bool keeps_up = at >= 0 && role->acked[at] >= before;
     if (node->judged_at != 0 && node->keeps_up == keeps_up) continue;
     node->keeps_up = keeps_up;
@@ -176,13 +174,6 @@ const struct addr *follow_decide(struct follow *f, uint64_t now) {
   return &f->primary;
 }
 
-static bool lists(const struct follow_answer *a, const struct addr *addr) {
-  for (size_t i = 0; i < a->eligible_count; i++) {
-    if (addr_equal(&a->eligible[i], addr)) return true;
-  }
-  return false;
-}
-
 static bool counts(const struct follow *f, const struct follow_node *node, uint64_t now) {
   if (addr_equal(&node->addr, &f->primary)) return false;
   if (f->manage && has_kept_up(node, now, COUNTS_MS)) return true;
@@ -190,7 +181,7 @@ static bool counts(const struct follow *f, const struct follow_node *node, uint6
   for (size_t i = 0; i < f->sentinels; i++) viewed += f->answers[i].viewed;
   for (size_t i = 0; i < f->sentinels; i++) {
     const struct follow_answer *a = &f->answers[i];
-    if ((a->viewed || viewed * 2 <= f->sentinels) && lists(a, &node->addr)) return true;
+    if ((a->viewed || viewed * 2 <= f->sentinels) && index_of(&node->addr, a->eligible, a->eligible_count) >= 0) return true;
   }
   return false;
 }
@@ -207,7 +198,7 @@ bool follow_covered(const struct follow *f, uint64_t now, const struct follow_ro
   struct addr counted[FOLLOW_NODES_MAX];
   size_t count = follow_counted(f, now, counted), have = 0;
   for (size_t i = 0; i < count; i++) {
-    int at = linked_at(role, &counted[i]);
+    int at = index_of(&counted[i], role->addr, role->linked);
     if (at < 0 || role->acked[at] < offset) return false;
   }
   for (size_t i = 0; i < role->linked; i++) have += role->acked[i] >= offset;
@@ -239,23 +230,20 @@ struct follow_node *follow_recovered(struct follow *f, uint64_t now) {
 
 /* replies */
 
-static bool is_text(const redisReply *r) {
-  return r->type == REDIS_REPLY_STRING || r->type == REDIS_REPLY_STATUS || r->type == REDIS_REPLY_VERB;
+/* "" for what is no text. */
+static const char *text(const redisReply *r) {
+  return r->type == REDIS_REPLY_STRING || r->type == REDIS_REPLY_STATUS || r->type == REDIS_REPLY_VERB ? r->str : "";
 }
 
-static bool is_list(const redisReply *r) { return r->type == REDIS_REPLY_ARRAY || r->type == REDIS_REPLY_MAP; }
-
 bool follow_parse_addr(const redisReply *reply, struct addr *out) {
-  if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2) return false;
-  if (!is_text(reply->element[0]) || !is_text(reply->element[1])) return false;
-  return addr_set(out, reply->element[0]->str, reply->element[1]->str);
+  return reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 && addr_set(out, text(reply->element[0]), text(reply->element[1]));
 }
 
 /* A value of Sentinel's "key value key value ..."; "" when it isn't there. */
 static const char *field(const redisReply *map, const char *name) {
-  for (size_t i = 0; is_list(map) && i + 1 < map->elements; i += 2) {
-    const redisReply *key = map->element[i], *value = map->element[i + 1];
-    if (is_text(key) && is_text(value) && strcmp(key->str, name) == 0) return value->str;
+  bool list = map->type == REDIS_REPLY_ARRAY || map->type == REDIS_REPLY_MAP;
+  for (size_t i = 0; list && i + 1 < map->elements; i += 2) {
+    if (strcmp(text(map->element[i]), name) == 0) return text(map->element[i + 1]);
   }
   return "";
 }
@@ -296,17 +284,17 @@ bool follow_parse_replicas(const redisReply *reply, struct follow_answer *out, s
 
 bool follow_parse_role(const redisReply *reply, struct follow_role *out) {
   struct follow_role role = {0};
-  if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 3 || !is_text(reply->element[0])) return false;
-  role.primary = strcmp(reply->element[0]->str, "master") == 0;
+  if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 3 || text(reply->element[0])[0] == '\0') return false;
+  role.primary = strcmp(text(reply->element[0]), "master") == 0;
   const redisReply *offset = reply->element[1], *replicas = reply->element[2];
   if (role.primary) {
     if (offset->type != REDIS_REPLY_INTEGER || replicas->type != REDIS_REPLY_ARRAY) return false;
     role.offset = offset->integer;
     for (size_t i = 0; i < replicas->elements && role.linked < FOLLOW_NODES_MAX; i++) {
       const redisReply *r = replicas->element[i];
-      if (r->type != REDIS_REPLY_ARRAY || r->elements < 3 || !is_text(r->element[0]) || !is_text(r->element[1]) || !is_text(r->element[2])) return false;
-      if (!addr_set(&role.addr[role.linked], r->element[0]->str, r->element[1]->str)) return false;
-      role.acked[role.linked++] = strtoll(r->element[2]->str, NULL, 10);
+      if (r->type != REDIS_REPLY_ARRAY || r->elements < 3 || text(r->element[2])[0] == '\0') return false;
+      if (!addr_set(&role.addr[role.linked], text(r->element[0]), text(r->element[1]))) return false;
+      role.acked[role.linked++] = strtoll(text(r->element[2]), NULL, 10);
     }
   }
   *out = role;
@@ -325,9 +313,9 @@ static bool info_value(const char *text, const char *name, char *out, size_t siz
 
 bool follow_parse_info(const redisReply *reply, struct follow_node *out) {
   char replid[FOLLOW_REPLID_MAX], replid2[FOLLOW_REPLID_MAX], priority[16] = "1"; /* a primary has none */
-  if (!is_text(reply) || !info_value(reply->str, "master_replid:", replid, sizeof replid)) return false;
-  if (!info_value(reply->str, "master_replid2:", replid2, sizeof replid2)) return false;
-  info_value(reply->str, "slave_priority:", priority, sizeof priority);
+  if (!info_value(text(reply), "master_replid:", replid, sizeof replid)) return false;
+  if (!info_value(text(reply), "master_replid2:", replid2, sizeof replid2)) return false;
+  info_value(text(reply), "slave_priority:", priority, sizeof priority);
   memcpy(out->replid, replid, sizeof replid);
   memcpy(out->replid2, strcmp(replid2, NO_REPLID) == 0 ? "" : replid2, strcmp(replid2, NO_REPLID) == 0 ? 1 : sizeof replid2);
   out->priority = (unsigned)strtoul(priority, NULL, 10);
