@@ -10,9 +10,6 @@ void log_line(enum log_priority priority, const char *format, ...) {
   va_start(ap, format);
   vsnprintf(line, sizeof line, format, ap);
   va_end(ap);
-  if (getenv("JOURNAL_STREAM") != NULL) {
-    fprintf(stderr, "<%d>%s\n", (int)priority, line);
-  } else {
-    fprintf(stderr, "sessiond: %s\n", line);
-  }
+  const char *prefix = getenv("JOURNAL_STREAM") == NULL ? "sessiond: " : priority == LOG_ERROR ? "<3>" : "<6>";
+  fprintf(stderr, "%s%s\n", prefix, line);
 }

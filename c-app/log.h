@@ -2,8 +2,8 @@
 #ifndef LOG_H
 #define LOG_H
 
-/* As systemd reads them in "<N>" at the start of a line. */
-enum log_priority { LOG_ERROR = 3, LOG_INFO = 6 };
+/* For the journal "<3>" or "<6>" at the start of a line, as sd-daemon(3) has them. */
+enum log_priority { LOG_ERROR, LOG_INFO };
 
 void log_line(enum log_priority priority, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
