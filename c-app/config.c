@@ -55,15 +55,12 @@ static bool set_number(const struct parser *p, const struct key *k, char *value)
 
 static bool set_sentinels(const struct parser *p, const struct key *k, char *value) {
   struct config *c = p->c;
-  for (char *item = value, *next; item != NULL; item = next) {
-    next = strchr(item, ',');
-    if (next != NULL) *next++ = '\0';
+  for (char *item; (item = strsep(&value, ",")) != NULL; c->sentinel_count++) {
     item = trim(item);
     if (c->sentinel_count == CONFIG_SENTINELS_MAX || !addr_parse(&c->sentinels[c->sentinel_count], item)) {
       return wrong(p, "%s must be 1 to %d of ip:port or [ipv6]:port, separated by commas; \"%.80s\" is not", k->name,
                    CONFIG_SENTINELS_MAX, item);
     }
-    c->sentinel_count++;
   }
   return true;
 }

@@ -3,7 +3,6 @@
 #include <string.h>
 #include <strings.h>
 
-#define METHOD_MAX 16
 #define KEEP_BODY 1024 /* a body's memory up to this is kept for the next request */
 
 /* The headers of interest; the first REQUEST_KEPT are kept. */
@@ -28,7 +27,7 @@ static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 static int check_line(struct request *r, const char *line, const char *end) {
   const char *target = line;
   while ((*target >= 'A' && *target <= 'Z') || *target == '-') target++;
-  if (target == line || target - line > METHOD_MAX || *target++ != ' ') return refuse(r, 400, "method");
+  if (target == line || *target++ != ' ') return refuse(r, 400, "method");
   const char *version = target;
   while (*version > ' ' && *version < 0x7f && *version != '#') version++;
   r->target_len = (size_t)(version - target);

@@ -1,5 +1,6 @@
 #include "routes.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,15 +63,14 @@ static void on_done(struct store_op *op, enum store_result result, const char *v
 
 static bool is_id(const char *id, size_t len) {
   for (size_t i = 0; i < len; i++) {
-    char c = id[i], letter = (char)(c | 32);
-    if ((letter < 'a' || letter > 'z') && (c < '0' || c > '9') && c != '-' && c != '.' && c != '_') return false;
+    if (!isalnum((unsigned char)id[i]) && id[i] != '-' && id[i] != '.' && id[i] != '_') return false;
   }
   return len > 0 && len <= STORE_ID_MAX;
 }
 
 static bool is_request_id(const char *id, size_t len) {
   for (size_t i = 0; i < len; i++) {
-    if (id[i] <= ' ' || id[i] > '~') return false;
+    if (!isgraph((unsigned char)id[i])) return false;
   }
   return len > 0 && len <= STORE_REQUEST_ID_MAX;
 }
