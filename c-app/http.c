@@ -18,7 +18,7 @@
 enum state {
   READING,   /* a request, or idle */
   BUSY,      /* the handler has it */
-  WRITING,   /* the socket did not take all of the answer */
+  WRITING,   /* the answer is under way */
   LINGERING, /* answered and shut down for writing; input is thrown away */
   CLOSED
 };
@@ -31,8 +31,7 @@ struct conn {
   uint64_t deadline;
   struct buf kept; /* received, not parsed yet */
   enum state state;
-  bool released;    /* libuv has let go of the handle */
-  bool handled;     /* the handler has the exchange */
+  uint8_t holders;  /* libuv has the handle, and the handler may have the exchange */
   bool feeding;     /* feed() is on the stack */
   bool paused;      /* not reading */
   bool ended;       /* the client sends nothing more */
@@ -59,6 +58,8 @@ static void feed(struct conn *c, const char *data, size_t len);
 static void on_connection(uv_stream_t *listener, int status);
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *b);
 
+static void set_deadline(struct conn *c, uint64_t ms) { c->deadline = uv_now(c->server->loop) + ms; }
+
 /* exchanges */
 
 static bool take_exchange(struct conn *c) {
@@ -75,6 +76,7 @@ static bool take_exchange(struct conn *c) {
   x->route = ROUTE_NONE;
   x->conn = c;
   c->x = x;
+  set_deadline(c, s->cfg->client_timeout_ms);
   return true;
 }
 
@@ -89,32 +91,26 @@ static void give_exchange(struct conn *c) {
 
 /* closing */
 
-/* The handler's exchange keeps the struct alive until it is answered. */
-static void free_if_done(struct conn *c) {
-  if (!c->released || c->handled) return;
+static void conn_release(struct conn *c) {
+  if (--c->holders > 0) return;
   give_exchange(c);
   buf_free(&c->kept);
   free(c);
 }
 
-static void on_closed(uv_handle_t *handle) {
-  struct conn *c = handle->data;
-  c->released = true;
-  free_if_done(c);
-}
+static void on_closed(uv_handle_t *handle) { conn_release(handle->data); }
 
 static void conn_close(struct conn *c) {
   struct http_server *s = c->server;
+  bool handled = c->state == BUSY;
   if (c->state == CLOSED) return;
   c->state = CLOSED;
   hold_remove(&s->conns, &c->item);
   metrics.connections = s->conns.count;
   uv_close((uv_handle_t *)&c->tcp, on_closed);
-  if (c->handled) s->events->gone(s->owner, c->x);
+  if (handled) s->events->gone(s->owner, c->x);
   if (s->stalled && s->listening) on_connection((uv_stream_t *)&s->listener, 0);
 }
-
-static void set_deadline(struct conn *c, uint64_t ms) { c->deadline = uv_now(c->server->loop) + ms; }
 
 /* answers */
 
@@ -150,26 +146,14 @@ static void on_written(uv_write_t *write, int status) {
   }
 }
 
-/* Sends what is in the server's buffer. */
-static void send_out(struct conn *c) {
-  struct http_exchange *x = c->x;
-  x->write.data = x;
-  int rc = buf_write((uv_stream_t *)&c->tcp, &c->server->out, &x->write, &x->rest, on_written);
-  if (rc > 0) {
-    next_request(c);
-  } else if (rc < 0) {
-    conn_close(c);
-  } else {
-    c->state = WRITING;
-    set_deadline(c, c->server->cfg->client_timeout_ms);
-  }
-}
-
 static void write_answer(struct conn *c, const struct http_answer *a) {
   struct buf *out = &c->server->out;
-  const struct request *r = &c->x->request;
+  struct http_exchange *x = c->x;
+  const struct request *r = &x->request;
   bool no_length = a->status == 204 || a->status == 304, line = a->type == NULL;
   if (!r->keep_alive || !c->server->listening || (c->ended && c->kept.len == 0)) c->close_after = true;
+  c->state = WRITING;
+  set_deadline(c, c->server->cfg->client_timeout_ms);
   out->len = 0;
   if (!buf_reserve(out, HEAD_MAX + a->len)) {
     conn_close(c);
@@ -186,18 +170,17 @@ static void write_answer(struct conn *c, const struct http_answer *a) {
   out->len = (size_t)(at - out->data);
   /* There is room for it. */
   if (!no_length && r->method != HTTP_HEAD && buf_add(out, a->body, a->len)) buf_add(out, "\n", line);
-  send_out(c);
+  x->write.data = x;
+  int rc = buf_write((uv_stream_t *)&c->tcp, out, &x->write, &x->rest, on_written);
+  if (rc > 0) next_request(c);
+  if (rc < 0) conn_close(c);
 }
 
 void http_respond(struct http_exchange *x, const struct http_answer *a) {
   struct conn *c = x->conn;
-  c->handled = false;
   metrics_request(x->route, a->status, uv_hrtime() - x->started);
-  if (c->state == CLOSED) {
-    free_if_done(c);
-  } else {
-    write_answer(c, a);
-  }
+  if (c->state != CLOSED) write_answer(c, a);
+  conn_release(c);
 }
 
 /* An answer to what is no request; the connection ends with it. */
@@ -247,12 +230,9 @@ static void feed(struct conn *c, const char *data, size_t len) {
   c->feeding = true;
   while (len > 0 && c->state == READING) {
     size_t used;
-    if (c->x == NULL) {
-      if (!take_exchange(c)) {
-        conn_close(c);
-        break;
-      }
-      set_deadline(c, s->cfg->client_timeout_ms);
+    if (c->x == NULL && !take_exchange(c)) {
+      conn_close(c);
+      break;
     }
     struct http_exchange *x = c->x;
     enum request_verdict v = request_feed(&x->request, data, len, &used);
@@ -262,7 +242,7 @@ static void feed(struct conn *c, const char *data, size_t len) {
       reject(c, x->request.status, x->request.why);
     } else if (v == REQUEST_DONE) {
       c->state = BUSY;
-      c->handled = true;
+      c->holders++;
       x->started = uv_hrtime();
       s->events->request(s->owner, x);
     } else if (x->request.wants_continue) {
@@ -295,6 +275,7 @@ static void on_connection(uv_stream_t *listener, int status) {
   uv_tcp_init(s->loop, &c->tcp); /* cannot fail: it only fills in the struct */
   c->tcp.data = c;
   c->server = s;
+  c->holders = 1;
   hold_return(&s->conns, &c->item);
   metrics.connections = s->conns.count;
   set_deadline(c, HTTP_IDLE_MS);
