@@ -274,7 +274,7 @@ static void hear(void (*script)(struct rconn *), char *text, size_t len, unsigne
   answer.len = len;
   answer.times = times;
   hiredisSetAllocators(&counted);
-  run(script, false, false, 2000);
+  run(script, false, false, 30000); /* on_reply ends it */
   hiredisResetAllocators();
   memset(&answer, 0, sizeof answer);
 }
