@@ -66,12 +66,10 @@ static bool set_sentinels(const struct parser *p, const struct key *k, char *val
 }
 
 static bool set_durability(const struct parser *p, const struct key *k, char *value) {
-  for (size_t i = 0; i < CONFIG_DURABILITIES; i++) {
-    if (strcmp(value, config_durabilities[i]) != 0) continue;
-    p->c->durability = (enum config_durability)i;
-    return true;
-  }
-  return wrong(p, "%s must be async, replicated or fsynced", k->name);
+  enum config_durability d = CONFIG_ASYNC;
+  while (d < CONFIG_DURABILITIES && strcmp(value, config_durabilities[d]) != 0) d++;
+  p->c->durability = d;
+  return d < CONFIG_DURABILITIES || wrong(p, "%s must be async, replicated or fsynced", k->name);
 }
 
 /* The message does not repeat a text: it may be a password. */

@@ -139,11 +139,8 @@ static void next_request(struct conn *c) {
 
 static void on_written(uv_write_t *write, int status) {
   struct conn *c = ((struct http_exchange *)write->data)->conn;
-  if (status < 0) {
-    conn_close(c);
-  } else if (c->state == WRITING) {
-    next_request(c);
-  }
+  if (status < 0) conn_close(c);
+  if (c->state == WRITING) next_request(c);
 }
 
 static void write_answer(struct conn *c, const struct http_answer *a) {

@@ -9,7 +9,7 @@
 
 #define TICKS_PER_PING 4
 #define KEEP_BUFFER 262144 /* a write buffer that grew beyond this is given back */
-#define LENGTH_MAX 24      /* "$18446744073709551615\r\n" */
+#define LENGTH_MAX 24      /* "$18446744073709551615\r\n" and a NUL */
 
 enum state { CONNECTING, GREETING, READY, CLOSED };
 
@@ -118,14 +118,10 @@ void rconn_arg2(struct rconn *c, const void *data, size_t len, const void *more,
   if (!c->whole) return;
   char *at = c->out.data + c->out.len;
   *at++ = '$';
-  at = buf_number(at, len + more_len);
-  *at++ = '\r';
-  *at++ = '\n';
+  at = stpcpy(buf_number(at, len + more_len), "\r\n");
   if (len > 0) memcpy(at, data, len);
   if (more_len > 0) memcpy(at + len, more, more_len);
-  at += len + more_len;
-  *at++ = '\r';
-  *at++ = '\n';
+  at = stpcpy(at + len + more_len, "\r\n");
   c->out.len = (size_t)(at - c->out.data);
 }
 
@@ -166,11 +162,8 @@ static void on_written(uv_write_t *req, int status) {
   struct rconn *c = req->data;
   c->write_busy = false;
   clear(&c->writing);
-  if (status < 0) {
-    fail(c, uv_strerror(status));
-  } else {
-    rconn_flush(c);
-  }
+  if (status < 0) fail(c, uv_strerror(status));
+  rconn_flush(c);
 }
 
 bool rconn_flush(struct rconn *c) {

@@ -55,8 +55,6 @@ static void note_reply(struct peer *p, const redisReply *reply, const char *what
   note(p, reply->type == REDIS_REPLY_ERROR ? reply->str : what);
 }
 
-static bool awaiting(const struct sentinel *s) { return !s->follow.following || now(s) < s->follow.expected_until; }
-
 static void doubt(struct sentinel *s) {
   s->told = false;
   metrics.discoveries++;
@@ -245,7 +243,7 @@ static void keep(struct peer *p, uint64_t every_ms) {
 
 static void on_tick(uv_timer_t *timer) {
   struct sentinel *s = timer->data;
-  bool closely = awaiting(s);
+  bool closely = !s->follow.following || now(s) < s->follow.expected_until; /* a new primary is awaited */
   for (size_t i = 0; i < s->opt.count; i++) keep(&s->peers[i], closely || s->pressed ? ASK_CLOSELY_MS : ASK_MS);
   for (size_t i = 0; i < s->follow.node_count; i++) {
     bool primary = addr_equal(&s->follow.nodes[i].addr, &s->follow.primary);
