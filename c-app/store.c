@@ -15,6 +15,7 @@
 #define RETRY_MS 10         /* how long a WAIT blocks that only makes the replicas report */
 #define COMPLAIN_MS 1000    /* at most one line of log in this time */
 #define BACKLOG_MAX 1048576 /* bytes under way to Redis, after which requests wait in the queue */
+#define BATCH_MAX 128       /* requests in one command */
 #define LANES_MAX 17
 #define SHA_LEN 40
 
@@ -35,8 +36,7 @@ struct store {
   const struct config *cfg;
   struct rconn_options redis; /* of every connection; its tls is ours */
   struct sentinel *sentinel;
-  uv_prepare_t prepare; /* before the loop sleeps: sends what timers submitted */
-  uv_check_t check;     /* after the sockets were read: sends what clients submitted */
+  uv_prepare_t prepare; /* before the loop sleeps: sends what was submitted since */
   uv_timer_t tick;
   struct lane lanes[LANES_MAX];
   size_t lane_count, ready; /* open ones; those that have greeted */
@@ -44,7 +44,7 @@ struct store {
   bool loading;             /* the script is under way */
   uint64_t paused_until, complained_at;
   struct hold reads, writes;
-  char eval[sizeof "*10\r\n$7\r\nEVALSHA\r\n$40\r\n\r\n$1\r\n2\r\n" + SHA_LEN]; /* what every write begins with */
+  char sha[SHA_LEN + 1]; /* of the script */
   uint64_t seed, count; /* of tags */
   char session_ttl[16], request_ttl[16];
   bool stopped;
@@ -61,7 +61,7 @@ static void finish(struct store_op *op, enum store_result result, const char *te
 
 static void acknowledge(struct store *s, struct store_op *op) {
   metrics.acked[s->cfg->durability]++;
-  finish(op, op->outcome, "", op->outcome == STORE_OK && op->kind == STORE_SET ? op->tag : NULL);
+  finish(op, op->outcome, "", op->outcome == STORE_OK && op->kind == STORE_SET ? op->tag + 1 : NULL);
 }
 
 static void unavailable(struct store_op *op, const char *why) {
@@ -100,9 +100,10 @@ static uint64_t hash(uint64_t h, const char *data, size_t len) {
 
 static void make_tag(struct store *s, struct store_op *op) {
   uint64_t h = hash(UINT64_C(14695981039346656037) + op->kind, op->condition, strlen(op->condition) + 1);
-  put_chars(op->tag, s->seed, STORE_ETAG_LEN / 2);
-  put_chars(op->tag + STORE_ETAG_LEN / 2, s->count++, STORE_ETAG_LEN / 2);
-  put_chars(op->tag + STORE_ETAG_LEN, hash(h, op->value, op->value_len), STORE_TAG_LEN - STORE_ETAG_LEN);
+  op->tag[0] = '+';
+  put_chars(op->tag + 1, s->seed, STORE_ETAG_LEN / 2);
+  put_chars(op->tag + 1 + STORE_ETAG_LEN / 2, s->count++, STORE_ETAG_LEN / 2);
+  put_chars(op->tag + 1 + STORE_ETAG_LEN, hash(h, op->value, op->value_len), STORE_TAG_LEN - STORE_ETAG_LEN - 1);
 }
 
 /* the connections to the primary */
@@ -151,7 +152,7 @@ static void on_script(void *owner, const struct rconn_answer *a) {
   s->loading = false;
   s->up = r->type == REDIS_REPLY_STRING && r->len == SHA_LEN;
   if (s->up) {
-    snprintf(s->eval, sizeof s->eval, "*10\r\n$7\r\nEVALSHA\r\n$40\r\n%s\r\n$1\r\n2\r\n", r->str);
+    memcpy(s->sha, r->str, SHA_LEN);
   } else {
     s->paused_until = now(s) + PAUSE_MS;
     complain(s, "Redis does not take the script", r->type == REDIS_REPLY_ERROR ? r->str : "an answer of another type");
@@ -183,73 +184,90 @@ static void on_primary(void *owner, const struct addr *addr) {
 
 /* answers */
 
-/* An error answer means that the command was not applied. The request is held when another attempt can succeed. */
-static void refused(struct store *s, struct store_op *op, const redisReply *r) {
+/* The next one of the batch that went out in one command. */
+static struct store_op *after(const struct store_op *op) { return (struct store_op *)op->item.next; }
+
+/* True: the batch has no answer but an error or none, which is dealt with here. Of the errors that Redis tells before it begins
+ * none was applied; the requests are held when another attempt can succeed. */
+static bool failed(struct store *s, const struct rconn_answer *a) {
   static const char *const final[REDIS_ERROR_COUNT] = {
       [REDIS_MISCONF] = "Redis cannot write to its disk", [REDIS_OOM] = "Redis is out of memory", [REDIS_OTHER] = "Redis refused the command"};
+  const redisReply *r = a->reply;
+  if (r != NULL && r->type == REDIS_REPLY_ARRAY) return false;
+  const char *why = r == NULL || r->type != REDIS_REPLY_ERROR ? "an answer of another type" : r->str;
   size_t kind = 0;
-  while (kind < REDIS_OTHER && strncmp(r->str, metrics_redis_errors[kind], strlen(metrics_redis_errors[kind])) != 0) kind++;
-  metrics.redis_errors[kind]++;
-  if (kind == REDIS_OTHER) complain(s, "Redis refused a command", r->str);
-  if (final[kind] != NULL) {
-    finish(op, STORE_UNAVAILABLE, final[kind], NULL);
-    return;
+  while (kind < REDIS_OTHER && strncmp(why, metrics_redis_errors[kind], strlen(metrics_redis_errors[kind])) != 0) kind++;
+  for (struct store_op *op = a->arg, *next; op != NULL; op = next) {
+    next = after(op);
+    op->sent = op->sent || (a->sent && kind == REDIS_OTHER);
+    if (r == NULL || final[kind] == NULL) {
+      hold_again(s, op);
+    } else {
+      unavailable(op, final[kind]);
+    }
   }
-  hold_again(s, op);
+  if (r == NULL) return true;
+  metrics.redis_errors[kind]++;
+  if (kind == REDIS_OTHER) complain(s, "Redis refused a command", why);
   if (kind == REDIS_NOSCRIPT) s->up = false; /* pump loads it again */
   if (kind == REDIS_LOADING || kind == REDIS_NOREPLICAS) s->paused_until = now(s) + PAUSE_MS;
-  if (kind == REDIS_READONLY || kind == REDIS_MASTERDOWN) fail(s, r->str);
+  if (kind == REDIS_READONLY || kind == REDIS_MASTERDOWN) fail(s, why);
+  return true;
 }
 
 static void on_got(void *owner, const struct rconn_answer *a) {
-  struct store *s = ((struct lane *)owner)->s;
-  struct store_op *op = a->arg;
   const redisReply *r = a->reply;
-  if (r == NULL) {
-    hold_again(s, op);
-  } else if (r->type == REDIS_REPLY_ERROR) {
-    refused(s, op, r);
-  } else if (r->type == REDIS_REPLY_STRING && r->len >= STORE_ETAG_LEN) {
-    op->state = STORE_IDLE;
-    op->done(op, STORE_OK, r->str + STORE_ETAG_LEN, r->len - STORE_ETAG_LEN, r->str);
-  } else if (r->type == REDIS_REPLY_NIL) {
-    finish(op, STORE_ABSENT, "", NULL);
-  } else {
-    finish(op, STORE_UNAVAILABLE, "the key holds something that is no session", NULL);
+  if (failed(((struct lane *)owner)->s, a)) return;
+  size_t i = 0;
+  for (struct store_op *op = a->arg, *next; op != NULL; op = next) {
+    const redisReply *value = i < r->elements ? r->element[i++] : r;
+    next = after(op);
+    if (value->type == REDIS_REPLY_STRING && value->len >= STORE_ETAG_LEN) {
+      op->state = STORE_IDLE;
+      op->done(op, STORE_OK, value->str + STORE_ETAG_LEN, value->len - STORE_ETAG_LEN, value->str);
+    } else if (value->type == REDIS_REPLY_NIL) {
+      finish(op, STORE_ABSENT, "", NULL);
+    } else {
+      finish(op, STORE_UNAVAILABLE, "the key holds something that is no session", NULL);
+    }
   }
 }
 
-/* What the script said; guard.h. */
+/* What the script said of a write that it did not simply apply; guard.h. */
 static bool take_outcome(struct store_op *op, const redisReply *r) {
-  bool seen = r->type == REDIS_REPLY_STRING && r->len > 0 && r->str[0] == '=';
-  if (r->type != REDIS_REPLY_STRING || r->len != (size_t)seen + 1 + STORE_TAG_LEN) return false;
-  const char outcome = r->str[seen], *tag = r->str + seen + 1;
+  bool seen = r->type == REDIS_REPLY_STRING && r->str[0] == '=';
+  if (r->type != REDIS_REPLY_STRING || r->len != (size_t)seen + STORE_TAG_LEN) return false;
+  const char *tag = r->str + seen, *fingerprint = tag + 1 + STORE_ETAG_LEN;
   metrics.guarded += seen;
-  if (memcmp(tag + STORE_ETAG_LEN, op->tag + STORE_ETAG_LEN, STORE_TAG_LEN - STORE_ETAG_LEN) != 0) {
+  if (memcmp(fingerprint, op->tag + (fingerprint - tag), STORE_TAG_LEN - (size_t)(fingerprint - tag)) != 0) {
     op->outcome = STORE_REUSED;
   } else {
-    op->outcome = outcome == '+' ? STORE_OK : outcome == '0' ? STORE_ABSENT : STORE_MISMATCH;
-    memcpy(op->tag, tag, STORE_ETAG_LEN);
+    op->outcome = tag[0] == '+' ? STORE_OK : tag[0] == '0' ? STORE_ABSENT : STORE_MISMATCH;
+    memcpy(op->tag, tag, STORE_TAG_LEN);
   }
   return true;
 }
 
 static void on_wrote(void *owner, const struct rconn_answer *a) {
   struct lane *l = owner;
-  struct store_op *op = a->arg;
-  bool error = a->reply != NULL && a->reply->type == REDIS_REPLY_ERROR;
-  op->sent = op->sent || (a->sent && !error);
-  if (a->reply == NULL) {
-    hold_again(l->s, op);
-  } else if (error) {
-    refused(l->s, op, a->reply);
-  } else if (!take_outcome(op, a->reply)) {
-    unavailable(op, "Redis gave an answer of another type");
-  } else if (!replicated(l->s)) {
-    acknowledge(l->s, op);
-  } else {
-    op->state = STORE_APPLIED;
-    hold_return(&l->batch, &op->item);
+  const redisReply *r = a->reply;
+  if (failed(l->s, a)) return;
+  size_t told = 0;
+  long long i = 1;
+  for (struct store_op *op = a->arg, *next; op != NULL; op = next, i += 2) {
+    next = after(op);
+    op->sent = true;
+    op->outcome = STORE_OK;
+    bool otherwise = told + 1 < r->elements && r->element[told]->integer == i;
+    if (otherwise) told += 2;
+    if (otherwise && !take_outcome(op, r->element[told - 1])) {
+      unavailable(op, "Redis gave an answer of another type");
+    } else if (!replicated(l->s)) {
+      acknowledge(l->s, op);
+    } else {
+      op->state = STORE_APPLIED;
+      hold_return(&l->batch, &op->item);
+    }
   }
 }
 
@@ -310,32 +328,55 @@ static void ask_replicas(struct lane *l, bool first) {
 
 /* sending */
 
-static void send_read(struct store *s, struct store_op *op) {
-  static const char get[] = "*2\r\n$3\r\nGET\r\n";
-  struct rconn *c = s->lanes[0].conn;
-  op->state = STORE_SENT;
-  rconn_begin(c, get, sizeof get - 1);
-  rconn_arg2(c, "session:", 8, op->id, op->id_len);
-  if (!rconn_end(c, on_got, op, 0)) finish(op, STORE_UNAVAILABLE, "out of memory", NULL);
+/* Takes what goes out in one command, and says how many they are. */
+static struct store_op *take_batch(struct hold *h, size_t *count) {
+  struct hold_item *first = NULL, **end = &first;
+  size_t bytes = 0;
+  for (*count = 0; h->count > 0 && *count < BATCH_MAX && bytes < BACKLOG_MAX; ++*count) {
+    struct store_op *op = (struct store_op *)(*end = hold_take(h));
+    op->state = STORE_SENT;
+    bytes += op->value_len;
+    end = &op->item.next;
+  }
+  *end = NULL;
+  return (struct store_op *)first;
 }
 
-static void send_write(struct store *s, struct lane *l, struct store_op *op) {
-  struct rconn *c = l->conn;
-  char key[sizeof "request::" + STORE_ID_MAX];
-  bool own = op->request_id_len == 0;
-  memcpy(key, "request:", 8);
-  memcpy(key + 8, op->id, op->id_len);
-  key[8 + op->id_len] = ':';
-  op->state = STORE_SENT;
-  rconn_begin(c, s->eval, strlen(s->eval));
-  rconn_arg2(c, "session:", 8, op->id, op->id_len);
-  rconn_arg2(c, key, op->id_len + 9, own ? op->tag : op->request_id, own ? STORE_ETAG_LEN : op->request_id_len);
-  rconn_arg(c, op->tag, STORE_TAG_LEN);
+/* Like the next ones: false when memory is short, and the requests are back in the queue. */
+static bool end_batch(struct store *s, struct rconn *c, rconn_reply_fn *fn, struct store_op *first) {
+  return rconn_end(c, fn, first, 0) || !failed(s, &(struct rconn_answer){.arg = first});
+}
+
+static bool send_reads(struct store *s) {
+  struct rconn *c = s->lanes[0].conn;
+  char head[64];
+  size_t count;
+  struct store_op *first = take_batch(&s->reads, &count);
+  rconn_begin(c, head, (size_t)snprintf(head, sizeof head, "*%zu\r\n$4\r\nMGET\r\n", 1 + count));
+  for (const struct store_op *op = first; op != NULL; op = after(op)) rconn_arg2(c, "session:", 8, op->id, op->id_len);
+  return end_batch(s, c, on_got, first);
+}
+
+static bool send_batch(struct store *s, struct rconn *c) {
+  char head[128], key[sizeof "request::" + STORE_ID_MAX] = "request:";
+  size_t count;
+  struct store_op *first = take_batch(&s->writes, &count);
+  rconn_begin(c, head, (size_t)snprintf(head, sizeof head, "*%zu\r\n$7\r\nEVALSHA\r\n$40\r\n%s\r\n", 5 + 4 * count, s->sha));
+  rconn_arg(c, head, (size_t)(buf_number(head, 2 * count) - head));
+  for (const struct store_op *op = first; op != NULL; op = after(op)) {
+    bool own = op->request_id_len == 0;
+    memcpy(key + 8, op->id, op->id_len);
+    key[8 + op->id_len] = ':';
+    rconn_arg2(c, "session:", 8, op->id, op->id_len);
+    rconn_arg2(c, key, op->id_len + 9, own ? op->tag + 1 : op->request_id, own ? STORE_ETAG_LEN : op->request_id_len);
+  }
   rconn_arg(c, s->request_ttl, strlen(s->request_ttl));
-  rconn_arg(c, op->condition, strlen(op->condition));
-  rconn_arg(c, s->session_ttl, op->kind == STORE_SET ? strlen(s->session_ttl) : 0);
-  rconn_arg2(c, op->tag, op->kind == STORE_SET ? STORE_ETAG_LEN : 0, op->value, op->value_len);
-  if (!rconn_end(c, on_wrote, op, 0)) unavailable(op, "out of memory");
+  rconn_arg(c, s->session_ttl, strlen(s->session_ttl));
+  for (const struct store_op *op = first; op != NULL; op = after(op)) {
+    rconn_arg2(c, op->tag, STORE_TAG_LEN, op->condition, strlen(op->condition));
+    rconn_arg2(c, op->tag + 1, op->kind == STORE_SET ? STORE_ETAG_LEN : 0, op->value, op->value_len);
+  }
+  return end_batch(s, c, on_wrote, first);
 }
 
 static bool may_write(const struct store *s) {
@@ -353,10 +394,7 @@ static struct lane *free_lane(struct store *s) {
 static void send_writes(struct store *s) {
   struct lane *l = free_lane(s);
   if (l == NULL || !may_write(s)) return;
-  while (s->writes.count > 0 && rconn_backlog(l->conn) < BACKLOG_MAX) {
-    send_write(s, l, (struct store_op *)hold_take(&s->writes));
-    if (l->conn == NULL) return;
-  }
+  while (s->writes.count > 0 && rconn_backlog(l->conn) < BACKLOG_MAX && send_batch(s, l->conn)) continue;
   if (!replicated(s)) return;
   l->since = now(s);
   l->fsynced = -1;
@@ -366,19 +404,16 @@ static void send_writes(struct store *s) {
   if (!l->waiting) fail(s, "out of memory");
 }
 
-/* Once per loop turn, and after it the loop may sleep: whatever can be sent is sent. Any step may end the connections. */
+/* Once per loop turn, before it may sleep: whatever can be sent is sent. Any step may end the connections. */
 static void pump(struct store *s) {
   bool open = s->lane_count > 0 && s->ready == s->lane_count && now(s) >= s->paused_until;
   if (open && !s->up && !s->loading) s->loading = rconn_ask(s->lanes[0].conn, on_script, NULL, 0, "SCRIPT", "LOAD", guard_script, NULL);
-  while (s->up && now(s) >= s->paused_until && s->reads.count > 0 && rconn_backlog(s->lanes[0].conn) < BACKLOG_MAX) {
-    send_read(s, (struct store_op *)hold_take(&s->reads));
-  }
+  while (open && s->up && s->reads.count > 0 && rconn_backlog(s->lanes[0].conn) < BACKLOG_MAX && send_reads(s)) continue;
   if (s->up && s->writes.count > 0) send_writes(s);
   for (size_t i = 0; i < s->lane_count; i++) rconn_flush(s->lanes[i].conn);
 }
 
 static void on_prepare(uv_prepare_t *h) { pump(h->data); }
-static void on_check(uv_check_t *h) { pump(h->data); }
 
 static void expire(struct store *s, struct hold *h) {
   struct hold_item *item;
@@ -478,13 +513,11 @@ struct store *store_new(uv_loop_t *loop, const struct config *config) {
     free(s);
     return NULL;
   }
-  /* These three cannot fail: libuv only fills in the structs. */
+  /* These cannot fail: libuv only fills in the structs. */
   uv_prepare_init(loop, &s->prepare);
-  uv_check_init(loop, &s->check);
   uv_timer_init(loop, &s->tick);
-  s->prepare.data = s->check.data = s->tick.data = s;
+  s->prepare.data = s->tick.data = s;
   uv_prepare_start(&s->prepare, on_prepare);
-  uv_check_start(&s->check, on_check);
   uv_timer_start(&s->tick, on_tick, TICK_MS, TICK_MS);
   return s;
 }
@@ -499,7 +532,6 @@ void store_stop(struct store *s) {
   }
   sentinel_close(s->sentinel);
   uv_close((uv_handle_t *)&s->prepare, NULL);
-  uv_close((uv_handle_t *)&s->check, NULL);
   uv_close((uv_handle_t *)&s->tick, NULL);
 }
 

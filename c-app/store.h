@@ -3,8 +3,9 @@
  * A request is a struct store_op that its owner fills in and submits; the store keeps the pointer until it calls `done`,
  * exactly once. It allocates nothing per request.
  *
- * What was submitted waits in a queue and leaves at the end of the loop turn, all of it in one write. While there is no
- * primary it stays in the queue, at most hold-ms long; at most hold-max reads and as many writes wait.
+ * What was submitted waits in a queue and leaves at the end of the loop turn: the reads in one MGET, the writes in one run of
+ * the script (up to 128 in each), all of it in one write. While there is no primary it stays in the queue, at most hold-ms
+ * long; at most hold-max reads and as many writes wait.
  *
  * When a connection breaks, what it had not answered goes back to the queue and is sent again, to whoever is primary then:
  *   - reads always;
@@ -32,7 +33,7 @@
 #include <uv.h>
 
 #define STORE_ETAG_LEN 16
-#define STORE_TAG_LEN (STORE_ETAG_LEN + 11)
+#define STORE_TAG_LEN (1 + STORE_ETAG_LEN + 11)
 #define STORE_ID_MAX 128         /* bytes of a session's id */
 #define STORE_REQUEST_ID_MAX 128 /* bytes of a request's */
 
@@ -69,7 +70,7 @@ struct store_op {
   store_done_fn *done;
   bool sent; /* at least once, so that it may have been applied */
   enum store_result outcome;
-  char tag[STORE_TAG_LEN]; /* the etag of what it writes, and its fingerprint */
+  char tag[STORE_TAG_LEN]; /* '+', the etag of what it writes, and its fingerprint */
 };
 
 /* Starts looking for the primary. The config is borrowed. NULL when memory is short. */

@@ -15,6 +15,7 @@
 
 #define PEERS_MAX 64
 #define REPLICAS 2
+#define SEEN_MAX 8
 
 struct peer {
   uv_tcp_t tcp;
@@ -27,13 +28,16 @@ static struct {
   unsigned port, peers, connections;
   bool sentinel_mute;         /* names no primary */
   bool hang_up;               /* once: applies a write and closes before it answers */
-  const char *refuses;        /* the answer to a GET or a write, `times` times */
+  const char *refuses;        /* the answer to a batch of reads or writes, `times` times */
   unsigned times;
   bool fsynced;               /* what WAITAOF says */
   long long offset, acked[REPLICAS];
   unsigned linked;
-  unsigned applied, loaded, waits;
-  char request[256], result[64], value[256]; /* of the last write */
+  unsigned applied, loaded, waits, scripts, reads;
+  struct {
+    char request[256], result[64];
+  } writes[SEEN_MAX]; /* those that were applied */
+  char value[256]; /* of the last one */
   size_t value_len;
 } r;
 
@@ -95,30 +99,62 @@ static void say_sentinel(struct peer *p, const char *what) {
   }
 }
 
-static void write_session(struct peer *p, const redisReply *c) {
-  const redisReply *request = c->element[4], *tag = c->element[5], *value = c->element[9];
-  char result[80];
-  bool seen = strcmp(r.request, request->str) == 0;
+/* Whether it was seen, and what it came to. */
+static bool write_session(const redisReply *request, const redisReply *tag, const redisReply *value, char result[80]) {
+  unsigned i = 0;
+  while (i < r.applied && strcmp(r.writes[i].request, request->str) != 0) i++;
+  bool seen = i < r.applied;
   if (!seen) {
+    assert_true(i < SEEN_MAX);
     r.applied++;
     r.offset += 100;
-    snprintf(r.request, sizeof r.request, "%s", request->str);
-    snprintf(r.result, sizeof r.result, "%s%s", strcmp(c->element[7]->str, "*") == 0 ? "!" : c->element[8]->len == 0 ? "0" : "+", tag->str);
+    snprintf(r.writes[i].request, sizeof r.writes[i].request, "%s", request->str);
+    snprintf(r.writes[i].result, sizeof r.writes[i].result, "%c%.*s", tag->len > STORE_TAG_LEN ? '!' : value->len == 0 ? '0' : '+',
+             STORE_TAG_LEN - 1, tag->str + 1);
     memcpy(r.value, value->str, value->len);
     r.value_len = value->len;
+  }
+  snprintf(result, 80, "%s%s", seen ? "=" : "", r.writes[i].result);
+  return seen;
+}
+
+static void write_sessions(struct peer *p, const redisReply *c) {
+  size_t keys = (size_t)atoi(c->element[2]->str), len = 0;
+  unsigned told = 0;
+  char text[1024] = "", head[32], result[80];
+  assert_int_equal(c->elements, 5 + 2 * keys);
+  r.scripts++;
+  for (size_t i = 0; i < keys; i += 2) {
+    struct redisReply **args = c->element + 5 + keys + i;
+    bool seen = write_session(c->element[4 + i], args[0], args[1], result);
+    if (!seen && result[0] == '+') continue;
+    told += 2;
+    len += (size_t)snprintf(text + len, sizeof text - len, ":%zu\r\n$%zu\r\n%s\r\n", i + 1, strlen(result), result);
   }
   if (r.hang_up) {
     r.hang_up = false;
     hang_up(p);
     return;
   }
-  snprintf(result, sizeof result, "%s%s", seen ? "=" : "", r.result);
-  say_bulk(p, result, strlen(result));
+  snprintf(head, sizeof head, "*%u\r\n", told);
+  say_text(p, head);
+  say_text(p, text);
+}
+
+static void read_sessions(struct peer *p, const redisReply *c) {
+  char head[32];
+  r.reads++;
+  snprintf(head, sizeof head, "*%zu\r\n", c->elements - 1);
+  say_text(p, head);
+  for (size_t i = 1; i < c->elements; i++) {
+    if (r.value_len == 0 || strcmp(c->element[i]->str, "session:s") != 0) say_text(p, "_\r\n");
+    else say_bulk(p, r.value, r.value_len);
+  }
 }
 
 static void serve(struct peer *p, const redisReply *c) {
   const char *name = c->element[0]->str;
-  bool data = strcmp(name, "GET") == 0 || strcmp(name, "EVALSHA") == 0;
+  bool data = strcmp(name, "MGET") == 0 || strcmp(name, "EVALSHA") == 0;
   if (data && r.times > 0) {
     r.times--;
     say_text(p, r.refuses);
@@ -136,10 +172,9 @@ static void serve(struct peer *p, const redisReply *c) {
     r.loaded++;
     say_bulk(p, "0123456789012345678901234567890123456789", 40);
   } else if (strcmp(name, "EVALSHA") == 0) {
-    write_session(p, c);
-  } else if (strcmp(name, "GET") == 0) {
-    if (r.value_len == 0) say_text(p, "_\r\n");
-    if (r.value_len > 0) say_bulk(p, r.value, r.value_len);
+    write_sessions(p, c);
+  } else if (strcmp(name, "MGET") == 0) {
+    read_sessions(p, c);
   } else if (strcmp(name, "WAITAOF") == 0) {
     r.waits++;
     say_text(p, r.fsynced ? "*2\r\n:1\r\n:2\r\n" : "*2\r\n:1\r\n:1\r\n");
@@ -420,6 +455,48 @@ static void outcomes_are_those_of_the_script(void **state) {
   assert_result(del, STORE_ABSENT);
 }
 
+static void what_is_submitted_in_one_turn_leaves_in_one_command(void **state) {
+  struct client *set = client(STORE_SET, "1", "v"), *cond = client(STORE_SET, "2", "w"), *again = client(STORE_SET, "1", "v");
+  struct client *del = client(STORE_DELETE, "3", ""), *get = client(STORE_GET, "", ""), *absent = client(STORE_GET, "", "");
+  (void)state;
+  cond->op.condition = "*";
+  absent->op.id = "t";
+  submit(cond);
+  submit(set);
+  run(20);
+  assert_int_equal(r.scripts, 1);
+  assert_result(cond, STORE_MISMATCH);
+  assert_result(set, STORE_OK);
+  submit(absent);
+  submit(get);
+  run(20);
+  assert_int_equal(r.reads, 1);
+  assert_result(absent, STORE_ABSENT);
+  assert_result(get, STORE_OK);
+  assert_string_equal(get->etag, set->etag);
+  submit(again);
+  submit(del);
+  run(20);
+  assert_int_equal(r.scripts, 2);
+  assert_result(again, STORE_OK);
+  assert_string_equal(again->etag, set->etag);
+  assert_result(del, STORE_ABSENT);
+}
+
+static void a_batch_whose_answer_was_lost_is_sent_again_and_each_write_applied_once(void **state) {
+  struct client *set = client(STORE_SET, "1", "v"), *cond = client(STORE_SET, "2", "w");
+  (void)state;
+  cond->op.condition = "*";
+  r.hang_up = true;
+  submit(set);
+  submit(cond);
+  run(290);
+  assert_result(set, STORE_OK);
+  assert_result(cond, STORE_MISMATCH);
+  assert_int_equal(r.applied, 2);
+  assert_int_equal(metrics.guarded, 2);
+}
+
 /* refusals */
 
 static void refused(const char *answer, unsigned times, enum store_result result, enum metrics_redis_error kind) {
@@ -459,7 +536,32 @@ static void misconf_and_oom_are_told_at_once(void **state) {
   (void)state;
   refused("-MISCONF Redis is configured to save RDB snapshots\r\n", 1, STORE_UNAVAILABLE, REDIS_MISCONF);
   refused("-OOM command not allowed\r\n", 1, STORE_UNAVAILABLE, REDIS_OOM);
-  refused("-WRONGTYPE Operation\r\n", 1, STORE_UNAVAILABLE, REDIS_OTHER);
+}
+
+/* The script may have ended in the middle. */
+static void after_any_other_error_the_outcome_is_unknown(void **state) {
+  (void)state;
+  refused("-ERR the script failed\r\n", 1, STORE_UNKNOWN, REDIS_OTHER);
+}
+
+static void every_request_of_a_batch_that_is_refused_is_answered(void **state) {
+  struct client *c[4] = {client(STORE_SET, "1", "v"), client(STORE_SET, "2", "v"), client(STORE_GET, "", ""), client(STORE_GET, "", "")};
+  (void)state;
+  r.refuses = "-READONLY You can't write against a read only replica.\r\n";
+  r.times = 1;
+  submit(c[0]);
+  submit(c[1]);
+  run(290);
+  assert_result(c[0], STORE_OK);
+  assert_result(c[1], STORE_OK);
+  assert_int_equal(metrics.resent, 2);
+  r.refuses = "-ERR no\r\n";
+  r.times = 1;
+  submit(c[2]);
+  submit(c[3]);
+  run(20);
+  assert_result(c[2], STORE_UNAVAILABLE);
+  assert_result(c[3], STORE_UNAVAILABLE);
 }
 
 static void a_primary_that_refuses_for_ever_is_not_stormed(void **state) {
@@ -570,11 +672,29 @@ static int stop_redis(void **state) {
 
 #define TAG(n) "etag00000000000" n "fingerprint"
 
-static void script(const char *request, const char *tag, const char *condition, const char *ttl, const char *stored, const char *want) {
-  redisReply *reply = redisCommand(redis, "EVAL %s 2 session:s request:s:%s %s 60 %s %s %s", guard_script, request, tag, condition, ttl, stored);
+/* One write to session:s. `want` is "" when it is to be applied. */
+static void script(const char *request, const char *tag, const char *condition, const char *stored, const char *want) {
+  redisReply *reply = redisCommand(redis, "EVAL %s 2 session:s request:s:%s 60 600 +%s%s %s", guard_script, request, tag, condition, stored);
   assert_non_null(reply);
-  assert_string_equal(reply->str, want);
+  assert_int_equal(reply->type, REDIS_REPLY_ARRAY);
+  assert_int_equal(reply->elements, want[0] == '\0' ? 0 : 2);
+  if (want[0] != '\0') assert_int_equal(reply->element[0]->integer, 1);
+  if (want[0] != '\0') assert_string_equal(reply->element[1]->str, want);
   freeReplyObject(reply);
+}
+
+static void assert_string(const char *command, const char *want) {
+  redisReply *value = redisCommand(redis, command);
+  assert_non_null(value);
+  assert_string_equal(value->str, want);
+  freeReplyObject(value);
+}
+
+static void assert_number(const char *command, long long least, long long most) {
+  redisReply *value = redisCommand(redis, command);
+  assert_non_null(value);
+  assert_in_range(value->integer, least, most);
+  freeReplyObject(value);
 }
 
 static void the_script_applies_a_write_once_and_keeps_its_condition(void **state) {
@@ -583,20 +703,49 @@ static void the_script_applies_a_write_once_and_keeps_its_condition(void **state
     print_message("no redis-server\n");
     skip();
   }
-  script("1", TAG("1"), "*", "60", "etag000000000001v", "!" TAG("1"));
-  script("2", TAG("2"), "-", "60", "etag000000000002v", "+" TAG("2"));
-  script("2", TAG("3"), "-", "60", "etag000000000003w", "=+" TAG("2"));
-  script("4", TAG("4"), "-", "60", "etag000000000004v", "!" TAG("4"));
-  script("5", TAG("5"), "etag000000000004", "60", "etag000000000005v", "!" TAG("5"));
-  script("6", TAG("6"), "etag000000000002", "60", "etag000000000006v", "+" TAG("6"));
-  script("2", TAG("2"), "", "60", "etag000000000002v", "=+" TAG("2")); /* late, and does not overwrite */
-  redisReply *value = redisCommand(redis, "GET session:s");
-  assert_non_null(value);
-  assert_string_equal(value->str, "etag000000000006v");
-  freeReplyObject(value);
-  script("7", TAG("7"), "*", "", "", "+" TAG("7"));
-  script("8", TAG("8"), "", "", "", "0" TAG("8"));
-  script("7", TAG("7"), "*", "", "", "=+" TAG("7"));
+  script("1", TAG("1"), "*", "etag000000000001v", "!" TAG("1"));
+  script("2", TAG("2"), "-", "etag000000000002v", "");
+  script("2", TAG("3"), "-", "etag000000000003w", "=+" TAG("2"));
+  script("1", TAG("1"), "*", "etag000000000001v", "=!" TAG("1"));
+  script("4", TAG("4"), "-", "etag000000000004v", "!" TAG("4"));
+  script("5", TAG("5"), "etag000000000004", "etag000000000005v", "!" TAG("5"));
+  script("6", TAG("6"), "etag000000000002", "etag000000000006v", "");
+  script("2", TAG("2"), "", "etag000000000002v", "=+" TAG("2")); /* late, and does not overwrite */
+  assert_string("GET session:s", "etag000000000006v");
+  assert_number("TTL session:s", 590, 600);
+  assert_number("TTL request:s:5", 50, 60);
+  script("7", TAG("7"), "*", "", "");
+  script("8", TAG("8"), "", "", "0" TAG("8"));
+  script("7", TAG("7"), "*", "", "=+" TAG("7"));
+  script("8", TAG("8"), "", "", "=0" TAG("8"));
+}
+
+static void a_request_that_was_seen_lives_longer(void **state) {
+  (void)state;
+  if (redis == NULL) skip();
+  script("10", TAG("a"), "", "etag00000000000av", "");
+  freeReplyObject(redisCommand(redis, "EXPIRE request:s:10 5"));
+  script("10", TAG("a"), "", "etag00000000000av", "=+" TAG("a"));
+  assert_number("TTL request:s:10", 50, 60);
+}
+
+/* What holds no session has no version, and does not end the batch. */
+static void the_writes_of_a_batch_do_not_meet(void **state) {
+  (void)state;
+  if (redis == NULL) skip();
+  freeReplyObject(redisCommand(redis, "RPUSH session:list x"));
+  redisReply *reply = redisCommand(redis, "EVAL %s 8 session:a request:a:1 session:list request:list:1 session:a request:a:1 session:b request:b:1 60 600 "
+                                          "+%s va +%s%s vl +%s va +%s- vb", guard_script,
+                                   TAG("1"), TAG("2"), "etag000000000000", TAG("3"), TAG("4"));
+  assert_non_null(reply);
+  assert_int_equal(reply->elements, 4);
+  assert_int_equal(reply->element[0]->integer, 3);
+  assert_string_equal(reply->element[1]->str, "!" TAG("2"));
+  assert_int_equal(reply->element[2]->integer, 5);
+  assert_string_equal(reply->element[3]->str, "=+" TAG("1"));
+  freeReplyObject(reply);
+  assert_string("GET session:a", "va");
+  assert_string("GET session:b", "vb");
 }
 
 static void a_script_that_redis_refuses_has_written_nothing(void **state) {
@@ -604,7 +753,7 @@ static void a_script_that_redis_refuses_has_written_nothing(void **state) {
   (void)state;
   if (redis == NULL) skip();
   freeReplyObject(redisCommand(redis, "CONFIG SET min-replicas-to-write 1"));
-  reply = redisCommand(redis, "EVAL %s 2 session:n request:n:1 %s 60 %s 60 v", guard_script, TAG("1"), "");
+  reply = redisCommand(redis, "EVAL %s 2 session:n request:n:1 60 600 +%s v", guard_script, TAG("1"));
   assert_non_null(reply);
   assert_int_equal(strncmp(reply->str, "NOREPLICAS", 10), 0);
   freeReplyObject(reply);
@@ -628,11 +777,15 @@ int main(void) {
       ON(started_async, a_write_whose_answer_was_lost_is_sent_again_and_applied_once),
       ON(started_async, without_a_primary_to_ask_again_its_outcome_is_unknown),
       ON(started_async, outcomes_are_those_of_the_script),
+      ON(started_async, what_is_submitted_in_one_turn_leaves_in_one_command),
+      ON(started_async, a_batch_whose_answer_was_lost_is_sent_again_and_each_write_applied_once),
       ON(started_async, loading_is_waited_out),
       ON(started_async, noreplicas_is_waited_out),
       ON(started_async, readonly_makes_it_look_for_the_primary),
       ON(started_async, noscript_loads_the_script_again),
       ON(started_async, misconf_and_oom_are_told_at_once),
+      ON(started_async, after_any_other_error_the_outcome_is_unknown),
+      ON(started_async, every_request_of_a_batch_that_is_refused_is_answered),
       ON(started_async, a_primary_that_refuses_for_ever_is_not_stormed),
       ON(started_replicated, a_write_is_acknowledged_when_all_that_count_have_it),
       ON(started_replicated, one_that_counts_is_not_replaced_by_another),
@@ -642,6 +795,8 @@ int main(void) {
   };
   const struct CMUnitTest scripts[] = {
       cmocka_unit_test(the_script_applies_a_write_once_and_keeps_its_condition),
+      cmocka_unit_test(a_request_that_was_seen_lives_longer),
+      cmocka_unit_test(the_writes_of_a_batch_do_not_meet),
       cmocka_unit_test(a_script_that_redis_refuses_has_written_nothing),
   };
   signal(SIGPIPE, SIG_IGN);
