@@ -121,7 +121,7 @@ describe('a row', () => {
 
 describe('the rows of the C service', () => {
   const load = (values: Partial<Load>): Load => ({
-    ...{ requests: 1000, requestsPerS: 100_000, p50Us: 400, p99Us: 900, cpuUs: 7, redisUs: 1.5 },
+    ...{ requests: 1000, requestsPerS: 100_000, p50Us: 400, p99Us: 900, cpuUs: 7, redisUs: 1.5, wrkUs: 6 },
     ...{ generatorShare: 0.8, othersShare: 0 },
     ...values,
   });
@@ -151,7 +151,13 @@ describe('the rows of the C service', () => {
   test('count a rate as good when it is the load that can go no faster, and only then', () => {
     expect(row('SET rate', 'webdis', [{ generatorShare: 0.8 }])).toMatchObject({ ratio: 1.25, goal: 1.4, met: false });
     const capped = row('SET rate', 'webdis', [{ generatorShare: 0.99 }]);
-    expect(capped).toMatchObject({ met: true, note: 'wrk and Redis used 99 % of their processor: the cap' });
+    const note = "the load's processor: wrk 6.00 + Redis 1.50 us a request, 99 % busy: the cap";
+    expect(capped).toMatchObject({ met: true, note });
+  });
+
+  test("say what rate the load's processor leaves when Redis has a plain SET to do", () => {
+    const bound = row('SET rate that its load could take, without the guard', 'webdis', [{ wrkUs: 7 }]);
+    expect(bound).toMatchObject({ ours: 125_000, peerValue: 80_000, goal: null });
   });
 
   test('hold fixed limits as a ratio to the budget', () => {

@@ -22,6 +22,8 @@ export interface Load {
   readonly cpuUs: number;
   /** Of Redis, a request; 0 without it. */
   readonly redisUs: number;
+  /** Of wrk, a request. */
+  readonly wrkUs: number;
   /** How much of the load's processor wrk and Redis used: at 1 it is the load that can't go faster. */
   readonly generatorShare: number;
   /** Work on the machine that is not ours, in processors. */
@@ -43,6 +45,7 @@ export async function measure(target: Target, seconds: number): Promise<Load> {
     p99Us: result.p99Us,
     cpuUs: sumUsed(before, after, target.pids) / 1e3 / result.requests,
     redisUs: redisNs / 1e3 / result.requests,
+    wrkUs: result.cpuNs / 1e3 / result.requests,
     generatorShare: (result.cpuNs + redisNs) / (result.seconds * 1e9),
     othersShare: othersShare(before, after, result.cpuNs, wallNs),
   };

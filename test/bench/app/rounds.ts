@@ -1,5 +1,5 @@
 import { type Load, measure } from './cell.ts';
-import type { Deployment, TargetName } from './deployment.ts';
+import { type Deployment, emptied, type TargetName } from './deployment.ts';
 import { measureIdle } from './idle.ts';
 import { measurePlainSet, pipelineOf, redisReads } from './plain.ts';
 import { masters, ports, serviceArgv, webdisArgv } from './programs.ts';
@@ -17,7 +17,10 @@ export interface Round {
 
 /** Every figure is next to the one that it is compared with, and every round has all, so that a busy minute is in both. */
 export async function measureRound(deployment: Deployment, seconds: number): Promise<Round> {
-  const load = (name: TargetName): Promise<Load> => measure(deployment.targets[name], seconds);
+  const load = async (name: TargetName): Promise<Load> => {
+    await emptied(deployment, name);
+    return await measure(deployment.targets[name], seconds);
+  };
   const nginx = await load('nginx');
   const healthz = await load('healthz');
   const webdisGet = await load('webdisGet');
