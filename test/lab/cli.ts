@@ -8,6 +8,7 @@ import type { PipelineOptions } from './pipeline.ts';
 
 const usage = `npm run lab                      boots the fleet, deploys this commit, drills it, removes everything; results in out/
 npm run lab -- --keep            the same, and leaves the fleet up
+npm run lab -- up                boots the fleet and deploys this commit without a drill, and leaves the fleet up
 npm run lab -- --verbose         also prints what the steps print (always in out/logs/)
 
 With a kept fleet:
@@ -46,7 +47,9 @@ async function dispatch(
   const [command = 'all', ...rest] = words;
   switch (command) {
     case 'all':
-      return await runAll(options);
+      return await runAll('all', options);
+    case 'up':
+      return await runAll('up', { ...options, keep: true });
     case 'down':
       return await down();
     case 'drill':

@@ -6,15 +6,18 @@ import { mustBeFree, prepare } from '../prepare.ts';
 import { regionPid, startRegion, stopRegion } from '../region-client.ts';
 import { isInside, runInside } from './inside.ts';
 
-/** `npm run lab`: everything, once. A fleet that was kept before is used, and stays. */
-export async function runAll(options: PipelineOptions & { readonly keep: boolean }): Promise<number> {
-  if (isInside) return await pipeline(options);
+/** What of the pipeline to run: all of it, or only what brings a fleet up. */
+type Command = 'all' | 'up';
+
+/** `npm run lab`: everything, once; `up`: the same without the drill. A fleet that was kept before is used, and stays. */
+export async function runAll(command: Command, options: PipelineOptions & { readonly keep: boolean }): Promise<number> {
+  if (isInside) return await pipeline(command, options);
   const started = performance.now();
   const wasUp = regionPid() !== undefined;
   if (!wasUp) await prepare();
   const region = wasUp ? undefined : await startRegion();
   try {
-    const code = await runInside(['all'], options);
+    const code = await runInside([command], options);
     if (options.keep) region?.keep();
     return code;
   } finally {
@@ -32,8 +35,9 @@ export async function down(): Promise<number> {
   return 0;
 }
 
-async function pipeline(options: PipelineOptions): Promise<number> {
+async function pipeline(command: Command, options: PipelineOptions): Promise<number> {
   mustSucceed(await deploy(options));
+  if (command === 'up') return 0;
   const result = await drill([], options);
   console.log('the report is out/pull-request.md, the figures are out/drill.json');
   if (result.conclusion === 'cancelled')
