@@ -3,9 +3,10 @@ import { derivePassword } from '../core/derive.ts';
 import { nodesOf } from '../core/environment/nodes.ts';
 import type { Environment, EnvironmentNode, Role } from '../core/environment/schema.ts';
 import { FiredrillError } from '../core/errors.ts';
+import { type KeptSsh, keptSsh } from '../core/kept-ssh.ts';
 import { openRedis } from '../core/redis.ts';
 import type { Secret } from '../core/secret.ts';
-import type { ExecOptions, ExecResult, Ssh } from '../core/ssh.ts';
+import type { Ssh } from '../core/ssh.ts';
 
 /** The unit that carries a role. */
 export const unitOf: Readonly<Record<Role, string>> = {
@@ -97,39 +98,4 @@ export function nodeAt(fleet: Pick<Fleet, 'environment' | 'nodes'>, address: str
     what: `no node of ${fleet.environment.name} has the address ${address}`,
     fix: 'Something else takes part in this fleet; find it before you drill',
   });
-}
-
-type KeptSsh = Pick<Ssh, 'node' | 'exec' | 'forward' | 'close'>;
-
-function keptSsh(node: string, connect: () => Promise<Ssh>): KeptSsh {
-  let current: Promise<Ssh> | undefined;
-  const use = async <T>(work: (ssh: Ssh) => Promise<T>): Promise<T> => {
-    current ??= connect();
-    const link = current;
-    try {
-      return await work(await link);
-    } catch (error) {
-      // What went wrong may be the connection. The next use makes a new one; those on the old one end with it.
-      if (current === link && brokenLink(error)) {
-        current = undefined;
-        link.then((ssh) => ssh.close()).catch(() => {});
-      }
-      throw error;
-    }
-  };
-  return {
-    node,
-    exec: (command: string, options: ExecOptions): Promise<ExecResult> => use((ssh) => ssh.exec(command, options)),
-    forward: (host, port, timeoutMs) => use((ssh) => ssh.forward(host, port, timeoutMs)),
-    close() {
-      current?.then((ssh) => ssh.close()).catch(() => {});
-      current = undefined;
-    },
-  };
-}
-
-/** A tunnel that was refused says that nothing listens there, and nothing about the connection. */
-function brokenLink(error: unknown): boolean {
-  if (!(error instanceof FiredrillError)) return true;
-  return !/connection refused|connect failed/i.test(error.message);
 }

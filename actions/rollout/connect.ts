@@ -1,6 +1,7 @@
 import type { Environment } from '../core/environment/schema.ts';
 import { FiredrillError, messageOf } from '../core/errors.ts';
 import { type Inventory, sshTarget } from '../core/inventory.ts';
+import { keptSsh } from '../core/kept-ssh.ts';
 import type { Secret } from '../core/secret.ts';
 import type { Ssh, SshTarget } from '../core/ssh.ts';
 import type { Fleet, Member } from './fleet.ts';
@@ -25,7 +26,8 @@ export async function connectFleet(
         const machine = inventory.nodes.find((each) => each.name === node.name);
         if (machine === undefined) throw new FiredrillError({ code: 'config', node: node.name, what: 'no machine' });
         const again = () => connect(sshTarget(environment, machine, deployKey));
-        return [[node.name, { node, ssh: await again(), again }]];
+        // One that dies while a gate looks is made anew; what was under way on it has failed.
+        return [[node.name, { node, ssh: keptSsh(node.name, again, await again()), again }]];
       } catch (error) {
         failures.push(
           error instanceof FiredrillError
