@@ -31,6 +31,8 @@ export interface Picture {
   /** Nodes that have a release: the others are not expected to do anything yet. */
   readonly deployed: ReadonlySet<string>;
   readonly primary: EnvironmentNode;
+  /** The primary's offset at an earlier look: a replica that lacks some of that stands still, however small its lag looks. */
+  readonly wroteBefore?: number | undefined;
 }
 
 /** From the worst to almost well: on its way from one to the next a node makes progress. */
@@ -104,10 +106,16 @@ function replicaTrouble(picture: Picture, node: EnvironmentNode, redis: RedisFac
   if (seen === undefined) return `the primary ${picture.primary.name} does not list it as a replica`;
   if (!seen.online) return 'its first synchronisation is not done';
   if (seen.lagS > picture.environment.redis.minReplicasMaxLagS) return `it lags ${seen.lagS} s behind`;
+  if (!hasCaughtUp(picture, redis)) return 'it lacks what the primary had written by the last look';
   const behind = primary.offset - redis.offset;
   // They are asked at almost the same time. What is under way meanwhile is far less.
   const most = (picture.environment.redis.backlogMb * 2 ** 20) / 16;
   return behind > most ? `it is ${behind} bytes behind` : undefined;
+}
+
+/** Whether a replica has all that the primary had written by an earlier look; true when there was none. Pure. */
+export function hasCaughtUp({ wroteBefore }: Picture, replica: Pick<RedisFacts, 'offset'> | undefined): boolean {
+  return wroteBefore === undefined || (replica !== undefined && replica.offset >= wroteBefore);
 }
 
 function sentinelTrouble(picture: Picture, facts: NodeLook): string | undefined {

@@ -30,6 +30,7 @@ export async function applyPlans(engine: Engine, progress: Progress): Promise<vo
     confirmed: [],
     proved: new Set(),
     primary: engine.primary,
+    wrote: engine.facts.get(engine.primary.name)?.redis?.offset,
     touched: false,
   };
   try {

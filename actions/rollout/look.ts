@@ -68,12 +68,12 @@ function watch(
   rule: GateRule,
 ): Promise<number> {
   const { environment, fleet, signal } = state.engine;
-  const look = async (): Promise<Picture> => ({
-    environment,
-    facts: await readFleet(environment, fleet, names),
-    deployed: state.deployed,
-    primary: state.primary,
-  });
+  const look = async (): Promise<Picture> => {
+    const { deployed, primary, wrote: wroteBefore } = state;
+    const facts = await readFleet(environment, fleet, names);
+    state.wrote = facts.get(primary.name)?.redis?.offset ?? wroteBefore;
+    return { environment, facts, deployed, primary, wroteBefore };
+  };
   const intervalMs = environment.rollout.gateIntervalMs;
   return gate({ rule, intervalMs, node: names[0] ?? '', phase, look, trouble, signal });
 }

@@ -37,6 +37,8 @@ export interface State {
   /** Releases that did not pass on their node. */
   readonly bad: { readonly node: string; readonly digest: string; readonly why: string }[];
   primary: EnvironmentNode;
+  /** The primary's offset when it was looked at last. */
+  wrote: number | undefined;
   /** Whether the step that is at work has changed a node. */
   touched: boolean;
 }

@@ -1,6 +1,7 @@
 import { nodesOf } from '../core/environment/nodes.ts';
 import type { Environment, EnvironmentNode, Role } from '../core/environment/schema.ts';
-import { type Picture, serverStatus } from '../core/health.ts';
+import { hasCaughtUp, type Picture, serverStatus } from '../core/health.ts';
+import type { RedisFacts } from '../core/redis.ts';
 
 /**
  * Why the fleet would not survive losing this node for a while, together with the others that go `away`, or undefined when it would:
@@ -46,9 +47,15 @@ function redisMissed(picture: Picture, node: EnvironmentNode, away: readonly Env
     (replica) =>
       away.every((each) => replica.address !== each.address) &&
       replica.online &&
-      replica.lagS <= redis.minReplicasMaxLagS,
+      replica.lagS <= redis.minReplicasMaxLagS &&
+      hasCaughtUp(picture, redisAt(picture, replica.address)),
   ).length;
   return left >= needed ? undefined : `${left} other replicas are linked and caught up; writes need ${needed}`;
+}
+
+function redisAt({ environment, facts }: Picture, address: string): RedisFacts | undefined {
+  const node = environment.nodes.find((each) => each.address === address);
+  return node === undefined ? undefined : facts.get(node.name)?.redis;
 }
 
 function sentinelMissed(picture: Picture, away: readonly EnvironmentNode[]): string | undefined {

@@ -243,6 +243,17 @@ describe('a healthy node', () => {
     expect(missed('app-2', facts)).toBe('HAProxy on lb-1 has no other server up');
   });
 
+  it('is no replica that lacks what the primary had written by the look before, and none is missed for its sake', () => {
+    const at = (wroteBefore: number) => ({ ...picture(serving()), wroteBefore });
+    const offset = serving().get('redis-3')?.redis?.offset ?? Number.NaN;
+    const [redis1, , redis3] = environment.nodes;
+    if (redis1 === undefined || redis3 === undefined) throw new Error('no redis nodes');
+    expect(unhealthy(at(offset), redis3)).toBeUndefined();
+    expect(wouldMiss(at(offset), redis1)).toBeUndefined();
+    expect(unhealthy(at(offset + 1), redis3)?.what).toContain('lacks what the primary had written');
+    expect(wouldMiss(at(offset + 1), redis1)).toBe('0 other replicas are linked and caught up; writes need 1');
+  });
+
   it('is missed when the rest could not do without it', () => {
     expect(missed('redis-2')).toBe('it is the Redis primary');
     expect(missed('redis-1')).toBeUndefined();

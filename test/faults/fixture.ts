@@ -1,0 +1,129 @@
+import { appendFileSync, mkdirSync, readFileSync } from 'node:fs';
+import { afterEach, beforeEach, expect } from 'vitest';
+import { until } from '../../actions/core/deadline.ts';
+import { type Ended, otherClone, runLab, type Started, startLab } from '../fleet/lab-command.ts';
+import { preflight } from '../lab/machines/preflight.ts';
+import { lab, outDir, stateDir } from '../lab/paths.ts';
+import { casesFile } from './lab.ts';
+import { startTraffic, type Traffic } from './traffic.ts';
+
+/** What every case of the matrix stands on: clients at work, a work tree to change, and the promises that hold after each. */
+export let other: ReturnType<typeof otherClone>;
+let traffic: Traffic;
+let told: string[] = [];
+let begun = 0;
+
+const missing = await preflight(lab);
+const skipReason =
+  missing.length === 0 ? undefined : `the lab needs ${missing.map((each) => `${each.what} (${each.fix})`).join('; ')}`;
+
+/**
+ * Before each test of a file the fleet is whole and has clients. After each: the next rollout of the work tree goes through, no request
+ * failed, no write is lost, every unit runs, nothing waits for a confirmation, and exactly one Redis is primary.
+ */
+export function holdPromises(): void {
+  beforeEach(async ({ skip }) => {
+    if (skipReason !== undefined) skip(skipReason);
+    told = [];
+    begun = performance.now();
+    other = otherClone();
+    await repaired([]);
+    traffic = startTraffic(`http://${addressOf('lb-1')}`);
+  });
+  afterEach(async ({ task }) => {
+    if (skipReason !== undefined) return;
+    other.remove();
+    const repair = await repaired([]);
+    const { requests, acknowledged, failed, longestMs, wrong } = await traffic.end();
+    const { output } = await runLab(['status']);
+    const seconds = ((performance.now() - begun) / 1000).toFixed(0);
+    const clients = `${requests} requests, ${failed.length} failed, ${wrong.length} writes lost, longest wait ${longestMs} ms`;
+    const name = [task.suite?.name, task.name].filter((part) => part).join(' ');
+    const state = task.result?.state === 'fail' ? 'red' : 'green';
+    record(`| ${name} | ${state} | ${[...told, lastLine(repair.output)].join('; ')} | ${clients} | ${seconds} s |`);
+    expect(wrong).toEqual([]);
+    expect(failed).toEqual([]);
+    expect(acknowledged).toBeGreaterThan(100);
+    expect(output).not.toMatch(/inactive|failed|unreachable|unconfirmed|held by/);
+    expect(output.match(/ primary$/gm)).toHaveLength(1);
+    expect(output.match(/replica of redis-\d, lag/g)).toHaveLength(2);
+  });
+}
+
+/** What the fleet did, for the line of this case. */
+export function tell(what: string): void {
+  told.push(what.replaceAll('\n', ' ').replaceAll('|', '/').trim());
+}
+
+export function lastLine(output: string): string {
+  return output.trimEnd().split('\n').at(-1) ?? '';
+}
+
+function record(line: string): void {
+  console.log(line);
+  mkdirSync(outDir, { recursive: true });
+  appendFileSync(`${outDir}/${casesFile}`, `${line}\n`);
+}
+
+/** Runs the rollout until it goes through: a dead run's lease, or a node on its way back, may stand before it. */
+export async function repaired(args: readonly string[]): Promise<Ended> {
+  return await until(
+    async () => {
+      const run = await runLab(['rollout', ...args]);
+      return run.code === 0 ? run : Promise.reject(new Error(run.output.slice(-2000)));
+    },
+    { timeoutMs: 240_000, intervalMs: 2000, what: 'a rollout that goes through' },
+  );
+}
+
+export const from = () => ['--from', other.folder];
+
+/** A command of root's on a node. Throws when it fails there: a fault that was not made proves nothing. */
+export async function on(node: string, command: string): Promise<void> {
+  const { code, output } = await runLab(['ssh', node, `sudo sh -c '${command}'`], 30_000);
+  if (code !== 0) throw new Error(`${node}: ${command}: exit code ${code}\n${output}`);
+}
+
+/** A rollout of the changed work tree that has come to this line of its output. */
+export async function rolloutAt(line: RegExp): Promise<Started> {
+  const run = startLab(['rollout', ...from()]);
+  const seen = async () => (line.test(run.output()) ? true : undefined);
+  await until(seen, { timeoutMs: 120_000, intervalMs: 5, what: `${line}` }).catch((error) => {
+    run.killAll();
+    throw new Error(`${error}\n${run.output()}`);
+  });
+  return run;
+}
+
+/** SIGKILL to the runner and all it started, as when its machine is lost. */
+export async function kill(run: Started): Promise<void> {
+  run.killAll();
+  await run.ended;
+}
+
+/** Another release of the apps, whose start and whose gate take some seconds: time to break something. A dead run is over sooner. */
+export function slowApps(): void {
+  other.edit('configs/app/sessiond.service', (text) =>
+    text.replace('Restart=always', 'ExecStartPre=/bin/sleep 3\nRestart=always'),
+  );
+  other.edit('environments/lab.yaml', (text) => text.replace('canaryMs: 1000', 'leaseMs: 12000\n  canaryMs: 4000'));
+}
+
+/** Who is primary, and who follows, as soon as all three are there. */
+export async function redisRoles(): Promise<{ primary: string; replicas: string[] }> {
+  return await until(
+    async () => {
+      const { output } = await runLab(['status']);
+      const [primary] = /^redis-\d(?= .* primary$)/m.exec(output) ?? [];
+      const replicas = [...output.matchAll(/^(redis-\d) .*replica of redis-\d, lag/gm)].map((match) => match[1] ?? '');
+      return primary === undefined || replicas.length !== 2 ? Promise.reject(new Error(output)) : { primary, replicas };
+    },
+    { timeoutMs: 30_000, intervalMs: 1000, what: 'one primary and two replicas' },
+  );
+}
+
+/** A node's public address, from the lab's Linode API state. */
+function addressOf(node: string): string {
+  const state = JSON.parse(readFileSync(`${stateDir}/linode.json`, 'utf8'));
+  return state.instances.find((each: { label: string }) => each.label.endsWith(`-${node}`)).publicAddress;
+}

@@ -1,0 +1,58 @@
+import { describe, expect, test } from 'vitest';
+import { from, holdPromises, lastLine, on, other, repaired, rolloutAt, slowApps, tell } from './fixture.ts';
+
+holdPromises();
+
+/** No ssh to the node for so long; what it does with its neighbours goes on. */
+async function cutOff(node: string, seconds: number): Promise<void> {
+  const rule =
+    'nft add table inet cut; nft add chain inet cut i "{ type filter hook input priority 0; }"; nft add rule inet cut i tcp dport 22 drop';
+  const heal = `systemd-run --quiet --on-active=${seconds} --timer-property=AccuracySec=100ms nft delete table inet cut`;
+  await on(node, `${heal}; ${rule}`);
+}
+
+describe('the network to the node is cut', () => {
+  test.each([
+    ['while it stages', /app-1 +users/],
+    ['while it is drained', /app-1 +survive/],
+    ['while it restarts its service', /app-1 +switch/],
+    ['while it watches its service', /app-1 +restart/],
+    ['during the gate', /app-1 +active/],
+    ['before the confirmation', /app-1 +gate/],
+  ])('for 30 s %s: the run ends and says so, the next one repairs', async (_, line) => {
+    slowApps();
+    other.edit('environments/lab.yaml', (text) =>
+      text.replace('canaryMs: 4000', 'canaryMs: 4000\n  progressTimeoutMs: 8000'),
+    );
+    const run = await rolloutAt(line);
+    await cutOff('app-1', 30);
+    const { code, output } = await run.ended;
+    expect(code, output).toBe(1);
+    expect(output).toMatch(/^app-1[,:]/m);
+    tell(/^app-1[,:].*$/m.exec(output)?.[0] ?? '');
+    tell(`the next run ${lastLine((await repaired(from())).output)}`);
+  });
+
+  test('for 10 s during the gate: the run finds the node again and goes on', async () => {
+    slowApps();
+    const run = await rolloutAt(/app-1 +active/);
+    await cutOff('app-1', 10);
+    const { code, output } = await run.ended;
+    expect(code, output).toBe(0);
+    tell(lastLine(output));
+  });
+});
+
+describe('the node is rebooted', () => {
+  test.each([
+    ['while it restarts its service', /app-1 +switch/],
+    ['while its release waits for the confirmation', /app-1 +active/],
+  ])('%s', async (_, line) => {
+    slowApps();
+    const run = await rolloutAt(line);
+    await on('app-1', 'systemctl --no-block reboot');
+    const { code, output } = await run.ended;
+    tell(code === 0 ? 'the run waited for it and went on' : (/^app-1[,:].*$/m.exec(output)?.[0] ?? ''));
+    tell(`the next run ${lastLine((await repaired(from())).output)}`);
+  });
+});

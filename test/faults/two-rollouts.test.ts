@@ -1,0 +1,31 @@
+import { describe, expect, test } from 'vitest';
+import { invocations, runLab } from '../fleet/lab-command.ts';
+import { from, holdPromises, lastLine, repaired, rolloutAt, slowApps, tell } from './fixture.ts';
+
+holdPromises();
+
+describe('two rollouts', () => {
+  test('at once: one of them works, the other waits for it or says who is at work', async () => {
+    slowApps();
+    const first = await rolloutAt(/app-1 +switch/);
+    const second = await runLab(['rollout', ...from()]);
+    if (second.code !== 0) expect(second.output).toMatch(/run \w+ \(lab-\d+\) .*(alive|at work|lease)/);
+    tell(`the second: ${lastLine(second.output)}`);
+    expect((await first.ended).code, first.output()).toBe(0);
+  });
+
+  test('an older one finishes after a newer one: every node refuses it', async () => {
+    slowApps();
+    const older = await rolloutAt(/app-1 +active/);
+    if (older.child.pid === undefined) throw new Error('no process');
+    process.kill(-older.child.pid, 'SIGSTOP');
+    const newer = await repaired([]);
+    expect(newer.output).toMatch(/left release \w+ unconfirmed|nothing to change/);
+    const before = invocations();
+    process.kill(-older.child.pid, 'SIGCONT');
+    const { code, output } = await older.ended;
+    expect(code, output).toBe(1);
+    tell(`the older: ${/^app-1[,:].*$/m.exec(output)?.[0] ?? lastLine(output)}`);
+    expect(invocations()).toBe(before);
+  });
+});
