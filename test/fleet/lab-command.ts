@@ -1,5 +1,5 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { clone, nodeBinary, region } from '../lab/paths.ts';
@@ -62,7 +62,10 @@ export function otherClone(): {
     cwd: clone,
     encoding: 'utf8',
   });
-  for (const file of files.split('\n')) if (file !== '') cpSync(join(clone, file), join(folder, file));
+  for (const file of files.split('\n').filter((each) => each !== '')) {
+    if (existsSync(join(clone, file))) cpSync(join(clone, file), join(folder, file));
+    else rmSync(join(folder, file), { force: true });
+  }
   return {
     folder,
     edit: (file, change) => {
