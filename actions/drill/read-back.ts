@@ -32,7 +32,7 @@ export async function readBack(fleet: Fleet, primary: string, keys: readonly str
 }
 
 /** Each key as a client sees it. Throws when a key can't be read three times in a row: then nothing is proved. */
-async function readThroughBalancer(publicUrl: string, keys: readonly string[]): Promise<Operation[]> {
+export async function readThroughBalancer(publicUrl: string, keys: readonly string[]): Promise<Operation[]> {
   const reads: Operation[] = [];
   const queue = [...keys];
   const reader = async (): Promise<void> => {

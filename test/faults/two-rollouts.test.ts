@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { invocations, runLab } from '../fleet/lab-command.ts';
-import { from, holdPromises, lastLine, repaired, rolloutAt, slowApps, tell } from './fixture.ts';
+import { from, holdPromises, lastLine, other, repaired, rolloutAt, slowApps, tell } from './fixture.ts';
 
 holdPromises();
 
@@ -19,8 +19,10 @@ describe('two rollouts', () => {
     const older = await rolloutAt(/app-1 +active/);
     if (older.child.pid === undefined) throw new Error('no process');
     process.kill(-older.child.pid, 'SIGSTOP');
-    const newer = await repaired([]);
-    expect(newer.output).toMatch(/left release \w+ unconfirmed|nothing to change/);
+    other.edit('configs/app/sessiond.service', (text) => text.replace('/bin/sleep 3', '/bin/sleep 1'));
+    const newer = await repaired(from());
+    expect(newer.output).toMatch(/left release \w+ unconfirmed/);
+    expect(newer.output).toMatch(/app-2 +confirm/);
     const before = invocations();
     process.kill(-older.child.pid, 'SIGCONT');
     const { code, output } = await older.ended;
