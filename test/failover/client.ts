@@ -1,19 +1,7 @@
 import { Agent, request as httpRequest } from 'node:http';
 import type { Operation } from '../../actions/core/history/operation.ts';
+import type { Step } from '../../actions/core/history/workload.ts';
 import { balancer } from './settings.ts';
-
-/** What is to be asked. */
-export interface Request {
-  readonly process: number;
-  readonly op: Operation['op'];
-  readonly key: string;
-  /** To write. */
-  readonly value?: string;
-  /** Compare-and-set: the version as its tag and its value; null: only when nothing is there. */
-  readonly expected?: { readonly etag: string; readonly value: string } | null;
-  /** Without one the load balancer gives it one. */
-  readonly requestId?: string;
-}
 
 /** Long after the service has given up, so that what it answers is seen. */
 const deadlineMs = 8000;
@@ -21,7 +9,7 @@ const deadlineMs = 8000;
 const agent = new Agent({ keepAlive: true, scheduling: 'lifo', timeout: 20_000 });
 
 /** Asks the load balancer once; nothing is ever sent twice from here. Resolves always. */
-export function send(request: Request): Promise<Operation> {
+export function send(request: Step): Promise<Operation> {
   return new Promise((resolve) => {
     const invokedAt = performance.now();
     const body = request.value ?? '';
@@ -33,8 +21,8 @@ export function send(request: Request): Promise<Operation> {
       headers: {
         ...(request.op === 'write' ? { 'content-length': Buffer.byteLength(body) } : {}),
         ...(request.requestId === undefined ? {} : { 'x-request-id': request.requestId }),
-        ...(request.expected === null ? { 'if-none-match': '*' } : {}),
-        ...(request.expected ? { 'if-match': request.expected.etag } : {}),
+        ...(request.condition === null ? { 'if-none-match': '*' } : {}),
+        ...(request.condition ? { 'if-match': request.condition.etag } : {}),
       },
     });
     const end = (status: number, etag: string | null, text: string | null, error?: string): void => {
@@ -46,7 +34,7 @@ export function send(request: Request): Promise<Operation> {
         op: request.op,
         key: request.key,
         value: request.op === 'write' ? body : found,
-        ...(request.expected === undefined ? {} : { expected: request.expected?.value ?? null }),
+        ...(request.condition === undefined ? {} : { expected: request.condition?.value ?? null }),
         etag,
         requestId: request.requestId ?? '',
         invokedAt,

@@ -1,6 +1,6 @@
 import type { Operation } from '../../actions/core/history/operation.ts';
+import type { Workload } from '../../actions/core/history/workload.ts';
 import { send } from './client.ts';
-import type { Workload } from './workload.ts';
 
 export interface Load {
   /** All that has ended, in the order of ending; grows. */

@@ -1,6 +1,7 @@
 import { cpSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { changed, type Operation } from '../../actions/core/history/operation.ts';
+import { workload } from '../../actions/core/history/workload.ts';
 import { inRoot, run, waitFor } from '../sandbox/inside.ts';
 import { send } from './client.ts';
 import { convergedOn, type Deployment, folder, startDeployment, stopDeployment } from './deployment.ts';
@@ -9,7 +10,6 @@ import { startLoad } from './load.ts';
 import { measure, type Round } from './measure.ts';
 import type { Durability } from './settings.ts';
 import { startWatch, type Watch } from './watch.ts';
-import { workload } from './workload.ts';
 
 export interface RoundOptions {
   readonly number: number;
@@ -96,7 +96,7 @@ async function readBack(history: readonly Operation[]): Promise<Operation[]> {
   const deadline = performance.now() + 10_000;
   const reader = async (process: number): Promise<void> => {
     for (let key = keys.pop(); key !== undefined; key = keys.pop()) {
-      const answer = await send({ process, op: 'read', key });
+      const answer = await send({ process, op: 'read', key, value: null, requestId: undefined });
       if (answer.outcome === 'ok') answers.push(answer);
       else if (performance.now() < deadline) keys.push(key);
       else throw new Error(`${key} could not be read back: ${answer.status} ${answer.error ?? ''}`);

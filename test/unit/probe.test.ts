@@ -4,17 +4,11 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
 import { checkHistory } from '../../actions/core/history/check.ts';
+import type { Operation } from '../../actions/core/history/operation.ts';
+import { type Step, workload } from '../../actions/core/history/workload.ts';
 import { nowMs } from '../../actions/drill/clock.ts';
-import {
-  lagOf,
-  latencyMs,
-  operationOf,
-  outcomeOf,
-  outcomeOfError,
-  type Request,
-} from '../../actions/drill/probe/history.ts';
+import { lagOf, latencyMs, operationOf, outcomeOf, outcomeOfError } from '../../actions/drill/probe/history.ts';
 import { startProbe } from '../../actions/drill/probe/probe.ts';
-import { type Step, workload } from '../../actions/drill/probe/workload.ts';
 import { recoveryOf, stallThresholdMs } from '../../actions/drill/verdict/recovery.ts';
 
 /** The service as a map, which can stall, refuse or hang up. */
@@ -169,19 +163,17 @@ describe('an outcome', () => {
 
 describe('the workload', () => {
   /** As from a store that answers at once. */
-  const answered = (step: Step, index: number): Request => ({
-    id: index,
-    process: step.process,
-    op: step.op,
-    key: step.key,
-    value: step.op === 'read' ? `${index} read` : step.value,
+  const answered = ({ process, op, key, value }: Step, index: number): Operation => ({
+    process,
+    op,
+    key,
+    value: op === 'read' ? `${index} read` : value,
     etag: String(index),
     requestId: '',
-    intendedAt: index,
-    sentAt: index,
-    endedAt: index,
+    invokedAt: index,
+    completedAt: index,
     outcome: 'ok',
-    status: 200,
+    result: 'done',
   });
 
   test('never writes a value twice, to keys of its own and to keys that all share, and most keys only once', () => {
@@ -214,14 +206,14 @@ describe('the workload', () => {
     };
     const look = counter('read', 'write');
     expect(look.op).toBe('read');
-    ended({ ...answered(look, 1), value: null, etag: null, status: 404 });
+    ended({ ...answered(look, 1), value: null, etag: null, result: 'absent' });
     const create = counter('write');
     expect(create).toMatchObject({ op: 'write', condition: null });
     ended({ ...answered(create, 2), etag: 'tag' });
     const increment = counter('write');
     expect(increment.condition).toEqual({ etag: 'tag', value: create.value });
     expect(increment.value).toMatch(/^2 /);
-    ended({ ...answered(increment, 3), status: 412 });
+    ended({ ...answered(increment, 3), result: 'mismatch' });
     expect(counter('read', 'write').op).toBe('read');
   });
 });

@@ -1,8 +1,8 @@
 import { Agent, get } from 'node:http';
+import { workload } from '../../core/history/workload.ts';
 import { nowMs } from '../clock.ts';
-import type { Request } from './history.ts';
+import { operationOf, type Request } from './history.ts';
 import { send } from './send.ts';
-import { workload } from './workload.ts';
 
 export interface LoadOptions {
   /** `http://HOST:PORT`, the load balancer. */
@@ -28,7 +28,7 @@ const connections = 32;
 export function startLoad(options: LoadOptions, onEnd: (request: Request) => void): Load {
   // An idle connection is dropped well before the load balancer would: no request may meet a connection that just closed.
   const agent = new Agent({ keepAlive: true, scheduling: 'fifo', timeout: 5000, maxFreeSockets: 1024 });
-  const work = workload(options.run);
+  const work = workload(`drill-${options.run}`);
   openConnections(agent, options.url);
   const startedAt = nowMs();
   const intervalMs = 1000 / options.requestsPerS;
@@ -43,7 +43,7 @@ export function startLoad(options: LoadOptions, onEnd: (request: Request) => voi
       sent += 1;
       const ending = send({ agent, ...options, id: sent, step: work.next(), intendedAt }).then((request) => {
         pending.delete(ending);
-        work.ended(request);
+        work.ended(operationOf(request));
         onEnd(request);
       });
       pending.add(ending);

@@ -1,7 +1,7 @@
 import { type Agent, request as httpRequest, type OutgoingHttpHeaders } from 'node:http';
+import type { Step } from '../../core/history/workload.ts';
 import { nowMs } from '../clock.ts';
 import { outcomeOf, outcomeOfError, type Request } from './history.ts';
-import type { Step } from './workload.ts';
 
 export interface Sending {
   readonly agent: Agent;

@@ -1,9 +1,9 @@
-import type { Request } from './history.ts';
+import type { Operation } from './operation.ts';
 
 /** One request to be made. */
 export interface Step {
   readonly process: number;
-  readonly op: Request['op'];
+  readonly op: Operation['op'];
   readonly key: string;
   readonly value: string | null;
   /** Compare-and-set: the version that must be there, as its tag and its value; null: only when nothing is there. */
@@ -16,7 +16,9 @@ export interface Workload {
   /** The next request, of a client that is free. */
   next(): Step;
   /** Has to be told of every end. */
-  ended(request: Request): void;
+  ended(operation: Operation): void;
+  /** The counters' keys. */
+  readonly counters: readonly string[];
 }
 
 const sharedKeys = 4;
@@ -24,28 +26,28 @@ const counterKeys = 4;
 const recentKeys = 256;
 
 /**
- * What the probe asks for; every value is written once. Half of the writes go to keys that are written only once: on a key that is
+ * What clients ask for, so that their history proves something; every value is written once. Half of the writes go to keys that are written only once: on a key that is
  * written again and again a later write would cover up a loss. The others go to keys of one client (with deletes), to keys that all
  * share, and to counters that are incremented by compare-and-set, where a write that happens twice or is undone shows.
- * @param run makes the keys of this run unlike any other's
+ * @param run what keys and values of this run begin with, unlike any other's
  */
-export function workload(run: string): Workload {
-  const random = generator(1);
+export function workload(run: string, seed = 1): Workload {
+  const random = generator(seed);
   const free: number[] = [];
   const recent: string[] = [];
-  const counters = Array.from({ length: counterKeys }, (_, index) => `drill-${run}-counter-${index}`);
+  const counters = Array.from({ length: counterKeys }, (_, index) => `${run}-counter-${index}`);
   /** The version of a counter that was seen last; null: none is there; undefined: somebody has to look. */
   const seen = new Map<string, { etag: string; value: string } | null | undefined>();
   let clients = 0;
   let count = 0;
   const oneOf = (keys: readonly string[]): string => keys[Math.floor(random() * keys.length)] ?? '';
-  const shared = (): string => `drill-${run}-shared-${Math.floor(random() * sharedKeys)}`;
+  const shared = (): string => `${run}-shared-${Math.floor(random() * sharedKeys)}`;
 
   const choose = (process: number): Omit<Step, 'process' | 'requestId'> => {
     const pick = random();
     const value = `${run}-${count}`;
-    const own = `drill-${run}-client-${process}`;
-    if (pick < 0.27) return { op: 'write', key: `drill-${run}-once-${count}`, value };
+    const own = `${run}-client-${process}`;
+    if (pick < 0.27) return { op: 'write', key: `${run}-once-${count}`, value };
     if (pick < 0.36) return { op: 'write', key: own, value };
     if (pick < 0.4) return { op: 'delete', key: own, value: null };
     if (pick < 0.5) return { op: 'read', key: own, value: null };
@@ -60,6 +62,7 @@ export function workload(run: string): Workload {
   };
 
   return {
+    counters,
     next() {
       count += 1;
       const process = free.pop() ?? clients++;
@@ -68,13 +71,13 @@ export function workload(run: string): Workload {
       if (recent.length > recentKeys) recent.shift();
       // Every other client names its changes itself; the load balancer names the others'.
       const named = step.op !== 'read' && process % 2 === 1;
-      return { ...step, process, requestId: named ? `drill-${run}-${count}` : undefined };
+      return { ...step, process, requestId: named ? `${run}-${count}` : undefined };
     },
-    ended({ process, key, value, etag, outcome, status }) {
+    ended({ process, key, value, etag, outcome, result }) {
       free.push(process);
       if (!counters.includes(key)) return;
-      if (outcome !== 'ok' || status === 412) seen.set(key, undefined);
-      else if (status === 404) seen.set(key, null);
+      if (outcome !== 'ok' || result === 'mismatch') seen.set(key, undefined);
+      else if (result === 'absent') seen.set(key, null);
       else seen.set(key, etag === null || value === null ? undefined : { etag, value });
     },
   };
