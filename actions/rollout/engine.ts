@@ -3,8 +3,7 @@ import { FiredrillError } from '../core/errors.ts';
 import { takeBack } from './back.ts';
 import { changeNodes } from './change.ts';
 import { withMore } from './failures.ts';
-import { handOver } from './hand-over-step.ts';
-import type { Handover } from './handover.ts';
+import { type Handover, handOver } from './hand-over-step.ts';
 import type { Engine, State } from './state.ts';
 import { isServing, orderSteps } from './steps.ts';
 

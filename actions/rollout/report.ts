@@ -1,4 +1,4 @@
-import type { Handover } from './handover.ts';
+import type { Handover } from './hand-over-step.ts';
 import type { FileChange, NodePlan, UnitChange } from './plan.ts';
 import type { Phase } from './remote.ts';
 

@@ -9,7 +9,6 @@ import type { NodeFacts } from './facts.ts';
 import type { Fleet } from './fleet.ts';
 import { keepingLeases } from './leases.ts';
 import type { NodePlan } from './plan.ts';
-import { handOverFrom } from './planned-handover.ts';
 import { planFleet, planWhenFree, refuseBad } from './planning.ts';
 import { redactor } from './redact.ts';
 import type { ReleaseSources } from './release.ts';
@@ -95,8 +94,7 @@ export async function rollOut(
     if (mode !== 'plan') await settleDrained(environment, fleet, facts);
     return await finish();
   }
-  const handOver: Engine['handOver'] = (from, now) => handOverFrom(from, environment, fleet, now, sources.secrets);
-  const engine: Engine = { environment, fleet, run, reporter, plans, facts, primary, handOver, signal: deps.signal };
+  const engine: Engine = { environment, fleet, run, reporter, plans, facts, primary, signal: deps.signal };
   const names = due.map((plan) => plan.node);
   try {
     if (!force) refuseBad(due);

@@ -4,7 +4,7 @@ import { FiredrillError } from '../core/errors.ts';
 import { progressLine } from '../core/log.ts';
 import type { NodeFacts } from './facts.ts';
 import type { Fleet, Member } from './fleet.ts';
-import type { Handover } from './handover.ts';
+import type { Handover } from './hand-over-step.ts';
 import type { NodePlan } from './plan.ts';
 import type { Reporter, Run } from './remote.ts';
 
@@ -17,8 +17,6 @@ export interface Engine {
   readonly plans: readonly NodePlan[];
   readonly facts: ReadonlyMap<string, NodeFacts>;
   readonly primary: EnvironmentNode;
-  /** Makes a replica the primary; gives its name. */
-  readonly handOver: (from: string, facts: ReadonlyMap<string, NodeFacts>) => Promise<Handover>;
   /** No new node is begun once it aborts. */
   readonly signal: AbortSignal;
 }

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { handOver } from '../../actions/rollout/handover.ts';
 import { run } from '../sandbox/inside.ts';
 import { askRedis, askSentinel, type Deployment, startApp, startAsReplica, startRedis } from './deployment.ts';
+import { runNodeScript } from './node-scripts.ts';
 import { type Durability, masterName, redisHosts, redisPort, sentinelHosts } from './settings.ts';
 
 /** What a fault may need to break and to mend the deployment. */
@@ -68,7 +68,11 @@ export const faults = {
     comeBack: resume(0),
     heal: follow(0),
   },
-  planned: { about: "the rollout's planned handover", failover: true, inject: planned },
+  planned: {
+    about: "the rollout's planned handover",
+    failover: true,
+    inject: async () => void (await runNodeScript(0, 'handover', 'now')),
+  },
   bare: {
     about: 'SENTINEL FAILOVER and nothing else',
     failover: true,
@@ -99,6 +103,16 @@ export const faults = {
     },
   },
   'replica-kill': { about: 'kill -9 of a replica', failover: false, inject: kill(1), heal: restart(1) },
+  'replica-stop': {
+    about: 'a replica is stopped in order',
+    failover: false,
+    inject: async ({ deployment }: Scene) => {
+      await runNodeScript(1, 'handover', 'stop');
+      deployment.redis[1]?.signal('SIGTERM');
+      await deployment.redis[1]?.ended;
+    },
+    heal: restart(1),
+  },
   'replica-hang': { about: 'SIGSTOP of a replica', failover: false, inject: stop(1), comeBack: resume(1) },
   alone: {
     about: 'both replicas stopped for 2 s',
@@ -124,21 +138,4 @@ export type FaultName = keyof typeof faults;
 
 export function isFault(name: string): name is FaultName {
   return Object.hasOwn(faults, name);
-}
-
-async function planned(): Promise<void> {
-  const node = (index: number) => ({
-    name: `redis-${index + 1}`,
-    address: redisHosts[index] ?? '',
-    redis: { call: (command: string, ...words: string[]) => askRedis(index, command, ...words) },
-  });
-  await handOver({
-    primary: node(0),
-    replicas: [node(1), node(2)],
-    sentinel: { call: (command, ...words) => askSentinel(sentinelHosts[0], command, ...words) },
-    masterName,
-    port: redisPort,
-    timeoutMs: 5000,
-    pollMs: 5,
-  });
 }

@@ -4,7 +4,7 @@ import { applyPlans, type Progress } from '../../actions/rollout/engine.ts';
 import type { NodeFacts } from '../../actions/rollout/facts.ts';
 import { waitForLeases } from '../../actions/rollout/leases.ts';
 import { buildReleases } from '../../actions/rollout/release.ts';
-import { blank, deployed, deployedBefore, releaseOf, sources } from './rollout-fixture.ts';
+import { blank, deployed, deployedBefore, primaryFacts, releaseOf, sources } from './rollout-fixture.ts';
 import { type Answer, environment, failing, phaseLine, type World, well, world } from './rollout-world.ts';
 
 const from = sources();
@@ -17,9 +17,9 @@ const apply = async (it: World): Promise<Progress & { told: string }> => {
   return Object.assign(progress, { told });
 };
 
-/** A fleet that serves, with another binary and another Prometheus port than the work tree's on `changed`. */
+/** A fleet that serves, with another binary and other ports than the work tree's on `changed`. */
 function serving(...changed: string[]): Map<string, NodeFacts> {
-  const { monitor, sentinel } = from.environment;
+  const { monitor, redis, sentinel } = from.environment;
   const old = {
     ...from,
     binary: Buffer.from('old'),
@@ -27,6 +27,7 @@ function serving(...changed: string[]): Map<string, NodeFacts> {
       ...from.environment,
       monitor: { ...monitor, port: 1 },
       sentinel: { ...sentinel, port: 2 },
+      redis: { ...redis, port: 3 },
     },
   };
   const facts = new Map(
@@ -38,6 +39,12 @@ function serving(...changed: string[]): Map<string, NodeFacts> {
   const up = { backend: 'app', server: 'app-1', check: 'L7OK', sessions: 0, queue: 0, status: 'UP' };
   facts.set('lb-1', { ...(facts.get('lb-1') ?? blank('lb-1')), haproxy: [up] });
   return facts;
+}
+
+/** With what the planning has heard of redis-1. */
+function withPrimary(facts: Map<string, NodeFacts>): Map<string, NodeFacts> {
+  const redis = primaryFacts('198.18.0.12', '198.18.0.13');
+  return facts.set('redis-1', { ...(facts.get('redis-1') ?? blank('redis-1')), redis });
 }
 
 /** Without nonces and digests. */
@@ -53,6 +60,40 @@ describe('a rollout that goes well', () => {
         `${node} new confirm`,
       ]),
     );
+  });
+
+  it('has the primary hand over by its own script, and restarts it when all follow another one', async () => {
+    let leader = 'redis-1';
+    const said = 'handover: 198.18.0.12:6379 is primary; writes waited 123 ms (4 for the replicas, 119 for Sentinel)';
+    const answer: Answer = (node, command, stdin) => {
+      if (!command.includes(' handover '))
+        return command.includes('apply.sh') ? {} : { stdout: well(node, stdin, leader) };
+      leader = 'redis-2';
+      return { stdout: phaseLine('handover', true, said) };
+    };
+    const facts = serving('redis-1');
+    const it = world(answer, withPrimary(facts), ['redis-1']);
+    const { told, handovers, primary } = await apply(it);
+    expect(told).toBe('nothing failed');
+    expect(shortly(it.asked)).toEqual([
+      'redis-1 handover 1',
+      expect.stringMatching(/^redis-1 switch/),
+      'redis-1 new confirm',
+    ]);
+    expect(handovers).toEqual([{ to: 'redis-2', pausedMs: 123, caughtUpMs: 4, promotedMs: 119 }]);
+    expect(primary.name).toBe('redis-2');
+  });
+
+  it('stops before the primary when that does not hand over, and leaves it as it was', async () => {
+    const refused = {
+      code: 1,
+      stdout: phaseLine('handover', false, 'handover: Sentinel knows no replica that it could promote'),
+    };
+    const it = world((_, command) => (command.includes(' handover ') ? refused : {}), withPrimary(serving('redis-1')), [
+      'redis-1',
+    ]);
+    expect((await apply(it)).told).toMatch(/redis-1, handover: .*no replica that it could promote/);
+    expect(shortly(it.asked)).toEqual(['redis-1 handover 1']);
   });
 
   it('confirms with the nonce that the node was given, another one for each', async () => {

@@ -72,7 +72,6 @@ export function world(
       .map((release) => planNode(release, facts.get(release.node) ?? blank(release.node))),
     facts,
     primary: primary as Engine['primary'],
-    handOver: () => Promise.reject(new Error('no handover here')),
     signal: new AbortController().signal,
     lines,
     asked,
@@ -98,39 +97,46 @@ const fact = (name: string, out: string) =>
   `{"fact":"${name}","code":0,"out":"${Buffer.from(out).toString('base64')}"}`;
 const stat = '# pxname,svname,scur,qcur,status,check_status\napp,app-1,0,0,UP,L7OK\napp,app-2,0,0,UP,L7OK\n';
 
-/** What facts.sh and HAProxy's socket say on a node that is well, the first Redis being primary. */
-export function well(node: string, stdin: string): string {
+/** What facts.sh and HAProxy's socket say on a node that is well. */
+export function well(node: string, stdin: string, leader = 'redis-1'): string {
   if (stdin.startsWith('set server')) return '\n';
   if (stdin.startsWith('show')) return stat;
-  return [...factsOf(node), fact('end', '')].join('\n');
+  return [...factsOf(node, leader), fact('end', '')].join('\n');
 }
 
-function factsOf(node: string): string[] {
+function factsOf(node: string, leader: string): string[] {
   if (node === 'lb-1') return [fact('haproxy', stat)];
-  if (node.startsWith('redis')) return [fact('redis', redisInfo(node))];
-  if (node.startsWith('sentinel')) return [fact('sentinel', sentinelView(node))];
+  if (node.startsWith('redis')) return [fact('redis', redisInfo(node, leader))];
+  if (node.startsWith('sentinel')) return [fact('sentinel', sentinelView(node, leader))];
   return [fact('health', node === 'sick' ? '503' : '200')];
 }
 
-function addresses(role: 'redis' | 'sentinel'): string[] {
-  return environment.nodes.filter((each) => each.roles.includes(role)).map((each) => each.address);
+/** `leader`'s first. */
+function addresses(role: 'redis' | 'sentinel', leader: string): string[] {
+  const nodes = environment.nodes.filter((each) => each.roles.includes(role));
+  return nodes.sort((a, b) => Number(b.name === leader) - Number(a.name === leader)).map((each) => each.address);
 }
 
-function redisInfo(node: string): string {
-  const [first, ...replicas] = addresses('redis');
-  if (node !== 'redis-1')
-    return `role:slave\r\nmaster_host:${first}\r\nmaster_link_status:up\r\nslave_repl_offset:1\r\n`;
+function redisInfo(node: string, leader: string): string {
+  const [first, ...replicas] = addresses('redis', leader);
+  if (node !== leader) return `role:slave\r\nmaster_host:${first}\r\nmaster_link_status:up\r\nslave_repl_offset:1\r\n`;
   const lines = replicas.map(
     (address, index) => `slave${index}:ip=${address},port=6379,state=online,offset=1,lag=0\r\n`,
   );
   return `role:master\r\nmaster_repl_offset:1\r\n${lines.join('')}`;
 }
 
-function sentinelView(node: string): string {
+function sentinelView(node: string, leader: string): string {
   const own = environment.nodes.find((each) => each.name === node)?.address;
-  const [first, ...replicas] = addresses('redis');
-  const row = (ip: string, flags: string) => ({ ip, port: '1', flags, 'master-link-status': 'ok' });
-  const others = addresses('sentinel').filter((address) => address !== own);
+  const [first, ...replicas] = addresses('redis', leader);
+  const row = (ip: string, flags: string) => ({
+    ip,
+    port: '1',
+    flags,
+    'master-link-status': 'ok',
+    'slave-priority': '100',
+  });
+  const others = addresses('sentinel', leader).filter((address) => address !== own);
   return [
     { ip: first, port: '6379', flags: 'master', quorum: '2' },
     replicas.map((ip) => row(ip, 'slave')),

@@ -106,9 +106,7 @@ const redis = z
       .min(0)
       .default(0)
       .describe('How long a primary that died has to be ready again before its node has a replica promoted (ms)'),
-    handoverTimeoutMs: ms(
-      'The longest that a handover by a primary that is being stopped may hold writes back',
-    ).default(5000),
+    handoverTimeoutMs: ms('The longest that a primary that hands over may hold writes back').default(5000),
     maxmemoryMb: z.int().min(0).default(0).describe('0: no limit'),
   })
   .prefault({});
@@ -255,7 +253,6 @@ const rollout = z
     gateTimeoutMs: ms('From the switch until the node is well, at most').default(30_000),
     progressTimeoutMs: ms('Without any progress towards that').default(15_000),
     installTimeoutMs: ms('For installing packages on one node').default(180_000),
-    handoverTimeoutMs: ms('For the planned handover of the primary').default(10_000),
     maxParallel: z
       .partialRecord(z.enum(roles), count('Nodes of the role that are changed at the same time'))
       .default({})

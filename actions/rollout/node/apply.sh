@@ -5,6 +5,7 @@
 #                       the node goes back unless all of it works and is confirmed; HOW is restart, reload, live. See switch.sh
 #   apply.sh RUN confirm NONCE                              the release stays
 #   apply.sh RUN revert GENERATION LEASE_MS WHO WHY         back to what the node had before this run; WHY marks the release bad, - does not
+#   apply.sh RUN handover GENERATION LEASE_MS WHO          the primary on this node hands over to a replica
 #   apply.sh RUN renew  GENERATION LEASE_MS WHO             the lease holds on
 #   apply.sh RUN finish                                     give the lease back, remove what is old
 set -eu
@@ -87,6 +88,12 @@ case $command in
   revert)
     take_lease "$run" "$1" "$2" "$3"
     revert "$4"
+    ;;
+  handover)
+    take_lease "$run" "$1" "$2" "$3"
+    # As the drop-in of redis-server.service calls it.
+    timed handover setpriv --reuid=redis --regid=redis --clear-groups --no-new-privs --bounding-set=-all \
+      /usr/local/sbin/firedrill-redis-handover now
     ;;
   renew) take_lease "$run" "$1" "$2" "$3" ;;
   finish)
