@@ -6,6 +6,8 @@ export interface SentinelReplica {
   readonly port: number;
   readonly flags: readonly string[];
   readonly linkUp: boolean;
+  /** 0: Sentinel never promotes it. */
+  readonly priority: number;
 }
 
 /** One Sentinel's opinion of the fleet. */
@@ -48,6 +50,7 @@ export function parseSentinelView(master: unknown, replicas: unknown, others: un
       ...addressOf(row),
       flags: flagsOf(row),
       linkUp: row.get('master-link-status') === 'ok',
+      priority: Number(row.get('slave-priority') ?? 0),
     })),
     quorumOk: quorum.startsWith('OK'),
     quorumMessage: quorum,

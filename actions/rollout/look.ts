@@ -1,5 +1,5 @@
 import { nodesOf } from '../core/environment/nodes.ts';
-import type { Environment, EnvironmentNode } from '../core/environment/schema.ts';
+import type { Environment, EnvironmentNode, Role } from '../core/environment/schema.ts';
 import { type Picture, unhealthy } from '../core/health.ts';
 import { readFleet } from './fleet.ts';
 import { type GateRule, gate, type NodeTrouble } from './gates.ts';
@@ -12,7 +12,7 @@ export async function proveDispensable(state: State, parts: readonly Part[]): Pr
   const nodes = parts.map((each) => each.node);
   // Whoever shares a role with them may have to stand in.
   const peers = environment.nodes.filter((each) =>
-    nodes.some((node) => [...node.roles, 'lb' as const].some((role) => each.roles.includes(role))),
+    nodes.some((node) => [...node.roles, ...alsoAsked(node)].some((role) => each.roles.includes(role))),
   );
   const seen = [...nodes, state.primary, ...peers].map((each) => each.name);
   const missed = (picture: Picture): NodeTrouble | undefined => {
@@ -23,6 +23,11 @@ export async function proveDispensable(state: State, parts: readonly Part[]): Pr
     return undefined;
   };
   await watch(state, 'survive', seen, missed, once(state));
+}
+
+/** Who else knows whether the fleet can do without it. */
+function alsoAsked({ roles }: EnvironmentNode): Role[] {
+  return roles.includes('redis') ? ['lb', 'sentinel'] : ['lb'];
 }
 
 /** Waits until all of these are well, as everybody else sees them too, for as long as the rule says. Gives the number of looks. */

@@ -50,7 +50,23 @@ function redisMissed(picture: Picture, node: EnvironmentNode, away: readonly Env
       replica.lagS <= redis.minReplicasMaxLagS &&
       hasCaughtUp(picture, redisAt(picture, replica.address)),
   ).length;
-  return left >= needed ? undefined : `${left} other replicas are linked and caught up; writes need ${needed}`;
+  if (left < needed) return `${left} other replicas are linked and caught up; writes need ${needed}`;
+  return nobodyToPromote(picture, away);
+}
+
+/** One that has just come back is let into the election after some seconds, and the Sentinels hear of it within ten. */
+function nobodyToPromote(picture: Picture, away: readonly EnvironmentNode[]): string | undefined {
+  const views = nodesOf(picture.environment, 'sentinel').flatMap(
+    (each) => picture.facts.get(each.name)?.sentinel ?? [],
+  );
+  const knowing = views.filter(({ replicas }) =>
+    replicas.some(
+      ({ host, priority, flags }) =>
+        priority > 0 && flags.join() === 'slave' && away.every((each) => each.address !== host),
+    ),
+  );
+  if (knowing.length === views.length) return undefined;
+  return `${knowing.length} of ${views.length} Sentinels know another replica that they could promote`;
 }
 
 function redisAt({ environment, facts }: Picture, address: string): RedisFacts | undefined {

@@ -277,7 +277,13 @@ function sentinelView(self: string, rest: Partial<SentinelView> = {}): SentinelV
     quorumOk: true,
     quorumMessage: 'OK',
     otherSentinels: others.map((host) => ({ host, port: 26379, flags: ['sentinel'] })),
-    replicas: ['198.18.0.12', '198.18.0.13'].map((host) => ({ host, port: 6379, flags: ['slave'], linkUp: true })),
+    replicas: ['198.18.0.12', '198.18.0.13'].map((host) => ({
+      host,
+      port: 6379,
+      flags: ['slave'],
+      linkUp: true,
+      priority: 100,
+    })),
     ...rest,
   };
 }

@@ -15,7 +15,7 @@ const view = (host: string, others = 2) => ({
   flags: ['master'],
   quorum: 2,
   otherSentinels: Array.from({ length: others }, () => ({ host: 'x', port: 26379, flags: ['sentinel'] })),
-  replicas: [1, 2].map(() => ({ host: 'y', port: 6379, flags: ['slave'], linkUp: true })),
+  replicas: [1, 2].map(() => ({ host: 'y', port: 6379, flags: ['slave'], linkUp: true, priority: 100 })),
   quorumOk: true,
   quorumMessage: 'OK',
 });
@@ -263,6 +263,10 @@ describe('a healthy node', () => {
     const apps = environment.nodes.filter((node) => node.roles.includes('app'));
     const both = apps.map((node) => wouldMiss(picture(serving()), node, apps));
     expect(both).toEqual(apps.map(() => 'HAProxy on lb-1 has no other server up'));
+    const out = view('198.18.0.12').replicas.map((each) => ({ ...each, priority: 0 }));
+    facts.set('redis-2', serving().get('redis-2') ?? blank(''));
+    facts.set('sentinel-1', { ...blank('sentinel-1'), sentinel: { ...view('198.18.0.12'), replicas: out } });
+    expect(missed('redis-1', facts)).toBe('2 of 3 Sentinels know another replica that they could promote');
     facts.delete('sentinel-1');
     expect(missed('sentinel-2', facts)).toBe('1 other Sentinels are well; a failover needs 2');
   });
