@@ -13,8 +13,20 @@ export function describePlans(
   return steps.flatMap((step) =>
     step.kind === 'handover'
       ? [`${step.from}: hands over to a replica first`]
-      : step.nodes.flatMap((name) => describeNode(byName.get(name), redact)),
+      : step.nodes.flatMap((name) => [
+          ...describeNode(byName.get(name), redact),
+          ...(refusesClients(byName.get(name), plans)
+            ? [`  ${name} is the only load balancer: until haproxy listens again it refuses clients`]
+            : []),
+        ]),
   );
+}
+
+/** A restart, unlike a reload, closes the sockets. */
+function refusesClients(plan: NodePlan | undefined, plans: readonly NodePlan[]): boolean {
+  const balances = (each: NodePlan) => each.release.units.includes('haproxy');
+  const restarted = plan?.units.some((each) => each.unit === 'haproxy' && each.how === 'restart') ?? false;
+  return plan?.action === 'change' && restarted && plans.filter(balances).length === 1;
 }
 
 function describeNode(plan: NodePlan | undefined, redact: (text: string) => string): string[] {

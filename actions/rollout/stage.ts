@@ -16,6 +16,7 @@ const scripts = [
   'packages.sh',
   'place.sh',
   'redis-live.sh',
+  'sentinel-live.sh',
   'revert.sh',
   'sentinel-set.sh',
   'stage.sh',

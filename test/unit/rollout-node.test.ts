@@ -10,7 +10,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 let folder: string;
@@ -493,6 +493,32 @@ describe('a live change', () => {
     expect(read('commands')).toBe('CONFIG SET maxmemory "1"\nCONFIG REWRITE\n');
     writeFileSync(at('answer'), 'echo OK');
     expect(sentinel().code).toBe(0);
+  });
+});
+
+describe('a setting of Sentinel that is no longer set', () => {
+  const gone = (before: string, now: string) => {
+    release('in');
+    const old = join(at('state/releases/old/files'), at('etc/redis/firedrill-sentinel.set'));
+    mkdirSync(dirname(old), { recursive: true });
+    writeFileSync(old, before);
+    writeFileSync(at('state/running/redis-sentinel'), 'old\n');
+    writeFileSync(at('wanted'), now);
+    return call(`leaving=$state/releases/old; gone_settings ${at('wanted')} $(former_sets)`);
+  };
+
+  it('has its default again', () => {
+    const before = '# ours\nmymaster quorum 2\nmymaster parallel-syncs 2\nmymaster failover-timeout 6000\n';
+    expect(gone(before, '# ours\nmymaster quorum 3\nmymaster parallel-syncs 1\n')).toEqual({
+      code: 0,
+      out: 'mymaster failover-timeout 180000\n',
+    });
+  });
+
+  it('is refused where there is no default', () => {
+    const { code, out } = gone('mymaster quorum 2\n', '# ours\n');
+    expect(code).toBe(1);
+    expect(out).toContain('Sentinel has no default for quorum');
   });
 });
 

@@ -155,6 +155,27 @@ describe('a plan', () => {
     ).toEqual(['8.0.2', '2.53.3', '3.0.11', '9.2.1~7.3.0']);
   });
 
+  it('says so when the only load balancer is restarted, and not when it is reloaded', () => {
+    const told = (version: string, maxConnections: number) => {
+      const environment = { ...sources().environment };
+      const wanted = {
+        ...sources(),
+        environment: {
+          ...environment,
+          packages: { ...environment.packages, haproxy: version },
+          haproxy: { ...environment.haproxy, maxConnections },
+        },
+      };
+      const plan = planNode(releaseOf('lb-1', wanted), deployedBefore(releaseOf('lb-1')));
+      return describePlans([plan], [{ kind: 'nodes', nodes: ['lb-1'] }], String).join('\n');
+    };
+    expect(told('3.0.12', 4000)).toMatch(
+      /restart haproxy.*only load balancer: until haproxy listens again it refuses/s,
+    );
+    expect(told('3.0.11', 3000)).toMatch(/reload haproxy/);
+    expect(told('3.0.11', 3000)).not.toMatch(/refuses/);
+  });
+
   it('shows the lines that change and no secret', () => {
     const plan = planNode(releaseOf('app-1', changed('app', { sessionTtlS: 77 })), deployedBefore(releaseOf('app-1')));
     const lines = describePlans(

@@ -4,16 +4,16 @@
 
 # shellcheck source=actions/rollout/node/redis-live.sh
 . "$here/redis-live.sh"
+# shellcheck source=actions/rollout/node/sentinel-live.sh
+. "$here/sentinel-live.sh"
 
-live_sentinel() {
-  conf=/etc/redis/firedrill-sentinel.conf
-  for _ in $(seq 50); do
-    if said=$(REDISCLI_AUTH=$(config_value $conf requirepass) \
-      sh "$here/sentinel-set.sh" /etc/redis/firedrill-sentinel.set -p "$(config_value $conf port)"); then return 0; fi
-    sleep 0.1
-  done
-  echo "$said"
-  return 1
+# A reload gives HAProxy's processes the limits that its master has: it gets the unit's.
+reload() {
+  if [ "$1" = haproxy ]; then
+    prlimit --pid "$(systemctl show -p MainPID --value haproxy)" \
+      --nofile="$(systemctl show -p LimitNOFILESoft --value haproxy):$(systemctl show -p LimitNOFILE --value haproxy)" || return 1
+  fi
+  timeout 30 systemctl reload "$1"
 }
 
 # act UNIT HOW: then the unit runs with this release, which is noted, so that a run that dies before knows what is still due.
@@ -28,7 +28,7 @@ act() {
       timeout 90 systemctl restart "$1" || return 1
       if [ "$1" = redis-sentinel ]; then live_sentinel; fi
       ;;
-    reload) timeout 30 systemctl reload "$1" ;;
+    reload) reload "$1" ;;
     live)
       case $1 in
         redis-server) live_redis ;;
