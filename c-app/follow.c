@@ -176,7 +176,7 @@ const struct addr *follow_decide(struct follow *f, uint64_t now) {
 
 static bool counts(const struct follow *f, const struct follow_node *node, uint64_t now) {
   if (addr_equal(&node->addr, &f->primary)) return false;
-  if (f->manage && has_kept_up(node, now, COUNTS_MS)) return true;
+  if (f->manage && !node->leaving && has_kept_up(node, now, COUNTS_MS)) return true;
   size_t viewed = 0;
   for (size_t i = 0; i < f->sentinels; i++) viewed += f->answers[i].viewed;
   for (size_t i = 0; i < f->sentinels; i++) {
@@ -223,7 +223,8 @@ struct follow_node *follow_laggard(struct follow *f, uint64_t now, unsigned afte
 struct follow_node *follow_recovered(struct follow *f, uint64_t now) {
   for (size_t i = 0; f->manage && f->following && i < f->node_count; i++) {
     struct follow_node *node = &f->nodes[i];
-    if (node->known && !node->role.primary && node->priority == 0 && has_kept_up(node, now, RECOVERED_MS)) return node;
+    if (!node->known || node->role.primary || node->priority != 0 || node->leaving) continue;
+    if (has_kept_up(node, now, RECOVERED_MS)) return node;
   }
   return NULL;
 }
@@ -316,6 +317,7 @@ bool follow_parse_info(const redisReply *reply, struct follow_node *out) {
   if (!info_value(text(reply), "master_replid:", replid, sizeof replid)) return false;
   if (!info_value(text(reply), "master_replid2:", replid2, sizeof replid2)) return false;
   info_value(text(reply), "slave_priority:", priority, sizeof priority);
+  out->leaving = strstr(text(reply), "replica_announced:0") != NULL;
   memcpy(out->replid, replid, sizeof replid);
   memcpy(out->replid2, strcmp(replid2, NO_REPLID) == 0 ? "" : replid2, strcmp(replid2, NO_REPLID) == 0 ? 1 : sizeof replid2);
   out->priority = (unsigned)strtoul(priority, NULL, 10);

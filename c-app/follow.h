@@ -19,7 +19,8 @@
  *   sentinelSelectSlave). One whose connection to a Sentinel has just closed is not taken out by that: it is eligible again,
  *   with the offset it had before, as soon as it is back. A replica counts
  *   - while any Sentinel sees it so. Sentinels that don't answer us are given their last word while fewer than a majority do;
- *   - also when none does, while it is linked and has kept up for a second: so it counts before it may be promoted again. */
+ *   - also when none does, while it is linked and has kept up for a second: so it counts before it may be promoted again.
+ *     Not so one that says `replica_announced:0`: it is about to stop, and no write shall wait for it then. */
 #ifndef FOLLOW_H
 #define FOLLOW_H
 
@@ -62,6 +63,7 @@ struct follow_node {
   uint64_t said_at; /* when it was asked for the following */
   struct follow_role role;
   unsigned priority;
+  bool leaving; /* not announced: it is about to stop, and has a priority of 0 that is meant so */
   char replid[FOLLOW_REPLID_MAX], replid2[FOLLOW_REPLID_MAX];
   bool keeps_up;      /* it is linked to the primary and has what the primary had a poll ago */
   uint64_t judged_at; /* since when that is so, or is not so; 0: not judged yet */
@@ -123,7 +125,7 @@ bool follow_parse_master(const redisReply *reply, struct follow_answer *out);
 bool follow_parse_replicas(const redisReply *reply, struct follow_answer *out, struct addr seen[static FOLLOW_NODES_MAX], size_t *count);
 /* ROLE */
 bool follow_parse_role(const redisReply *reply, struct follow_role *out);
-/* INFO replication: master_replid, master_replid2, and a replica's priority */
+/* INFO replication: master_replid, master_replid2, a replica's priority and whether it is announced */
 bool follow_parse_info(const redisReply *reply, struct follow_node *out);
 /* The text of +switch-master, "name old-ip old-port new-ip new-port" */
 bool follow_parse_switch(const char *text, const char *master_name, struct addr *to);

@@ -545,6 +545,18 @@ static void one_that_has_kept_up_for_2_s_is_let_in_again_and_counted_before(void
   assert_ptr_equal(follow_recovered(&f, t), node(C));
 }
 
+static void one_that_is_about_to_stop_counts_only_while_a_sentinel_would_promote_it_and_stays_out(void **state) {
+  (void)state;
+  node(C)->priority = 0;
+  node(C)->leaving = true;
+  all_view(B, C);
+  for (int i = 0; i < 40; i++, t += 100) poll_primary(1000, 1000, 1000);
+  assert_true(counts(C));
+  all_view(B, NULL);
+  assert_false(counts(C));
+  assert_null(follow_recovered(&f, t));
+}
+
 static void a_new_primary_makes_all_replicas_prove_themselves_anew(void **state) {
   (void)state;
   all_view(NULL, NULL);
@@ -804,6 +816,9 @@ static void the_lineage_and_the_priority_are_in_info(void **state) {
   assert_true(parses_info("slave_priority:0\r\nmaster_replid:" RB "\r\nmaster_replid2:" RA "\r\n", &n));
   assert_string_equal(n.replid2, RA);
   assert_int_equal(n.priority, 0);
+  assert_false(n.leaving);
+  assert_true(parses_info("replica_announced:0\r\nmaster_replid:" RB "\r\nmaster_replid2:" RA "\r\n", &n));
+  assert_true(n.leaving);
 }
 
 static void events_of_other_deployments_are_ignored(void **state) {
@@ -867,6 +882,7 @@ int main(void) {
       ON(lagging, one_that_does_not_answer_us_can_not_be_taken_out),
       ON(lagging, one_that_is_out_is_not_taken_out_again),
       ON(lagging, one_that_has_kept_up_for_2_s_is_let_in_again_and_counted_before),
+      ON(lagging, one_that_is_about_to_stop_counts_only_while_a_sentinel_would_promote_it_and_stays_out),
       ON(following, a_new_primary_makes_all_replicas_prove_themselves_anew),
       ON(following, the_table_of_servers_is_bounded),
       cmocka_unit_test(through_any_failovers_it_never_goes_back_and_ends_at_the_newest),

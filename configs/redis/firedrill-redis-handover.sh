@@ -1,8 +1,12 @@
 #!/bin/sh
 # firedrill-redis-handover stop|now [SETTINGS]: a replica becomes the primary in this node's stead, and no acknowledged write is lost.
-# SENTINEL FAILOVER alone leaves the old primary accepting writes for seconds, all of them lost. So its writes are paused first, every
-# replica that Sentinel may choose gets what was written, and the moment that one is promoted this node and the others follow it.
-# stop: before systemd stops Redis (systemctl stop or restart, reboot, shutdown). Always exits 0: the stop goes on.
+# SENTINEL FAILOVER alone leaves the old primary accepting writes for seconds, all of them lost. So its writes are paused, every replica
+# that Sentinel may choose gets what was written, and the moment that one is promoted this node and the others follow it.
+# Sentinel takes three ticks of 53 to 100 ms for a promotion. Where a write is acknowledged only when the replicas have it, the pause begins
+# with the last of these, when the replica is chosen: were the promotion quicker than the pause, nothing acknowledged would be lost. Else it
+# begins, and the replicas have caught up, before Sentinel is asked.
+# stop: before systemd stops Redis (systemctl stop or restart, reboot, shutdown). Always exits 0: the stop goes on. A replica leaves
+# the election instead (firedrill-redis-leave).
 # now: for a planned handover. Exits 0 when another node is primary, 1 when this one serves on.
 set -eu
 umask 027
@@ -19,19 +23,20 @@ say() { echo "handover: $*"; }
 # shellcheck disable=SC2317,SC2329 # called by the trap
 leave() {
   code=$?
-  if [ "$paused" -eq 1 ]; then undo; fi
+  if [ "$paused$asked" != 00 ]; then undo; fi
   close_events
   if [ "$mode" = stop ]; then exit 0; fi
   exit "$code"
 }
-paused=0 asked=0 to=''
+paused=0 asked=0 to='' paused_at='' caught_up_at=''
 trap leave EXIT
 trap 'exit 1' HUP INT TERM
 
 # Writes go on where that is safe. Once Sentinel was asked it may still promote a replica, and what this node acknowledged meanwhile
 # would be lost: it stays paused until Sentinel has given up. A stop need not wait for that: a stopped Redis acknowledges nothing.
 undo() {
-  while [ "$asked" -eq 1 ] && [ "$mode" = now ] && [ "$(now_ms)" -lt $((paused_at + 2 * handover_timeout_ms)) ]; do
+  until_ms=$(($(now_ms) + handover_timeout_ms))
+  while [ "$asked" -eq 1 ] && [ "$mode" = now ] && [ "$(now_ms)" -lt "$until_ms" ]; do
     going=$(printf 'SENTINEL MASTER %s\n' "$master" | ask_sentinel "$sentinel") || true
     for each in $others; do
       # First whether it goes on, then who is promoted: the other way round a promotion in between would be overlooked.
@@ -83,8 +88,8 @@ find_replicas() {
         if (is[i, "flags"] !~ /down|disconnected/ && is[i, "slave-priority"] > 0) printf " %s:%s", is[i, "ip"], is[i, "port"]
     }')
   if [ -z "$replicas" ]; then
-    # It hears every 10 s of a priority that has changed; this waits, and nothing waits for it.
-    trouble='Sentinel knows no replica that it could promote' patience_ms=11000
+    # A replica that has come back gets its priority after 3 s, and Sentinel hears of that within 10; nothing waits for this.
+    trouble='Sentinel knows no replica that it could promote' patience_ms=15000
     return 1
   fi
   for each in $replicas; do
@@ -122,20 +127,38 @@ without() {
 read_settings "$settings"
 case $(echo ROLE | ask_redis "$own" | head -n 1) in
   master) ;;
-  slave) say 'this node is a replica' && exit 0 ;;
+  slave)
+    [ "$mode" = now ] || exec "${0%/*}/firedrill-redis-leave" "$settings"
+    say 'this node is a replica'
+    exit 0
+    ;;
   *) say 'Redis does not answer' && exit 1 ;;
 esac
 # What ends now does so in order: no hand-off after it.
 [ "$mode" = now ] || : >"$state/stopping"
 find_all
 
+pause_writes() {
+  paused=1 paused_at=$(now_ms)
+  tell own "CLIENT PAUSE $handover_timeout_ms WRITE
+ROLE"
+}
+
+ask_for_promotion() {
+  stage=promote asked=1
+  tell sentinel "SENTINEL FAILOVER $master"
+  # Well before the pause ends by itself, so that nothing is written meanwhile.
+  say_after "$(seconds $((handover_timeout_ms * 7 / 10)))" 'late promote'
+}
+
 open_events
 talk own "$own" "$redis_password"
 talk sentinel "$sentinel" "$sentinel_password"
+hear "$sentinel" +selected-slave
 for each in $replicas; do watch "$each"; done
 tell own PING
 tell sentinel PING
-waiting="own sentinel$replicas" stage=connect target='' behind=$replicas
+waiting="own sentinel heard$replicas" stage=connect target='' behind=$replicas
 say_after 1 'late connect'
 
 while [ "$stage" != promoted ]; do
@@ -144,11 +167,12 @@ while [ "$stage" != promoted ]; do
     "$stage:late:$stage") give_up "not in time: $stage (without${waiting:-$behind})" ;;
     *:gone:*) watch "$what" ;;
     promote:is:*) if [ "$more" = primary ]; then to=$what stage=promoted; fi ;;
+    promote:heard:slave) [ "$paused" -eq 1 ] || pause_writes ;;
     promote:sentinel:NOGOODSLAVE*)
       asked=0
       give_up "Sentinel refuses: $what $more"
       ;;
-    # INPROG: an attempt of somebody else's is as good, for writes are paused.
+    # INPROG: an attempt of somebody else's is as good.
     promote:*) ;;
     *:is:*) [ "$more" != primary ] || give_up "$what was promoted without this node's doing" ;;
   esac
@@ -157,28 +181,28 @@ while [ "$stage" != promoted ]; do
     # shellcheck disable=SC2086 # a list of words
     without "$who" $waiting
     waiting=$left
-    [ -z "$waiting" ] || continue
-    stage=catch-up paused=1
-    paused_at=$(now_ms)
-    tell own "CLIENT PAUSE $handover_timeout_ms WRITE
-ROLE"
-    say_after "$(seconds "$catch_up_ms")" 'late catch-up'
-  elif [ "$stage" = catch-up ]; then
+    if [ -n "$waiting" ]; then
+      continue
+    elif [ "$handover_pause" = chosen ]; then
+      ask_for_promotion
+    else
+      stage=catch-up
+      pause_writes
+      say_after "$(seconds "$catch_up_ms")" 'late catch-up'
+    fi
+  elif [ "$paused" -eq 1 ] && [ -n "$behind" ]; then
     # The second line of ROLE's answer, after `master`.
     case $who:$target in
       own:) if [ "$what" = master ]; then target=-; fi ;;
       own:-) target=$what ;;
       is:[0-9]*)
         # shellcheck disable=SC2086 # a list of words
-        if [ "$more" -ge "$target" ]; then without "$what" $behind && behind=$left; fi
+        if [ "$more" != primary ] && [ "$more" -ge "$target" ]; then without "$what" $behind && behind=$left; fi
         ;;
     esac
     [ -z "$behind" ] || continue
-    stage=promote asked=1
     caught_up_at=$(now_ms)
-    tell sentinel "SENTINEL FAILOVER $master"
-    # Well before the pause ends by itself, so that nothing is written meanwhile.
-    say_after "$(seconds $((handover_timeout_ms * 7 / 10)))" 'late promote'
+    if [ "$stage" = catch-up ]; then ask_for_promotion; fi
   fi
 done
 
@@ -195,7 +219,10 @@ for each in $others; do
   [ "$each" = "$to" ] || demote "$each" "$to" >/dev/null &
   demotions="$demotions $!"
 done
-paused=0
+paused=0 asked=0
+paused_at=${paused_at:-$promoted_at}
+# Where the promotion came first, the replicas were not seen to have everything; they may have had it.
+caught_up_at=${caught_up_at:-$promoted_at}
 say "$to is primary; writes waited $((promoted_at - paused_at)) ms ($((caught_up_at - paused_at)) for the replicas, $((promoted_at - caught_up_at)) for Sentinel)"
 # Until the Sentinels know, this node is not to come back as the primary that they still name.
 echo "$epoch" >"$state/handed"

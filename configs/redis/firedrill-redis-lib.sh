@@ -18,6 +18,8 @@ read_settings() {
       fence-timeout-ms) fence_timeout_ms=$value ;;
       handoff-after-ms) handoff_after_ms=$value ;;
       handover-timeout-ms) handover_timeout_ms=$value ;;
+      handover-pause) handover_pause=$value ;;
+      leave-timeout-ms) leave_timeout_ms=$value ;;
       sentinel-password) sentinel_password=$value ;;
       redis-password) redis_password=$value ;;
       sentinel)
@@ -90,6 +92,16 @@ talk() {
 }
 
 tell() { printf '%s\n' "$2" >"$folder/$1"; }
+
+# hear SENTINEL CHANNEL: event `heard 1` when it listens; then `heard WORD...` of each message.
+hear() {
+  mkfifo "$folder/heard"
+  REDISCLI_AUTH=$sentinel_password redis-cli -h "${1%:*}" -p "${1##*:}" SUBSCRIBE "$2" >"$folder/heard" 2>/dev/null 3>&- 9>&- &
+  clients="$clients $!"
+  while read -r line; do
+    case $line in subscribe | message | "$2") ;; *) echo "heard $line" ;; esac
+  done <"$folder/heard" >&3 9>&- &
+}
 
 # watch HOST:PORT: asks it every 5 ms what it is. Events: `is HOST:PORT OFFSET` of a replica, `is HOST:PORT primary`, and `gone
 # HOST:PORT` when the connection ended, as it does with the promotion: watch it again.

@@ -116,6 +116,8 @@ function settings(rig: Rig, node: RigNode): string {
     'fence-timeout-ms 1000',
     'handover-timeout-ms 5000',
     `handoff-after-ms ${rig.options.handoffAfterMs}`,
+    'leave-timeout-ms 11000',
+    'handover-pause chosen',
     `sentinel-password ${sentinelPassword}`,
     `redis-password ${redisPassword}`,
     ...sentinelHosts.map((host) => `sentinel ${host} ${sentinelPort}`),

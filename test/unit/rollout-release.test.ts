@@ -97,6 +97,7 @@ describe('the archive', () => {
       'files/usr/local/sbin/firedrill-redis-fence',
       'files/usr/local/sbin/firedrill-redis-handoff',
       'files/usr/local/sbin/firedrill-redis-handover',
+      'files/usr/local/sbin/firedrill-redis-leave',
       'files/usr/local/sbin/firedrill-redis-rejoin',
       'manifest',
       'node/apply.sh',
