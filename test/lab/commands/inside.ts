@@ -10,7 +10,12 @@ export const isInside = process.env.FIREDRILL_LAB_INSIDE === '1';
 /** Runs a lab command once more inside the lab's network namespace, from where the machines and the APIs can be reached. Gives its exit code. */
 export async function runInside(words: readonly string[], options: PipelineOptions): Promise<number> {
   const flags = [`--from=${options.from}`, ...(options.verbose ? ['--verbose'] : [])];
-  const args = [`--net=/run/netns/${region.namespace}`, nodeBinary, `${clone}/test/lab/cli.ts`, ...flags, ...words];
+  return await runScriptInside(`${clone}/test/lab/cli.ts`, [...flags, ...words]);
+}
+
+/** Runs a script of this clone there. Gives its exit code. */
+export async function runScriptInside(script: string, words: readonly string[]): Promise<number> {
+  const args = [`--net=/run/netns/${region.namespace}`, nodeBinary, script, ...words];
   const child = spawn('nsenter', args, {
     cwd: clone,
     stdio: 'inherit',

@@ -1,0 +1,74 @@
+/**
+ * `sudo npm run bench:rollout-load -- [--rounds N] [--rate N] [--more] [--verbose]`: N rollouts (default 10) that each restart every
+ * service of the lab, under 500 requests/s through the load balancer. A line a round, then a table and out/bench-rollout-load.json.
+ * A lab that is up is used, and stays; --more adds to the rounds of the last run of this commit. Exits with 1 when a goal is missed.
+ */
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { tableOf, writeReport } from '../bench/report.ts';
+import { down } from '../lab/commands/all.ts';
+import { isInside, runScriptInside } from '../lab/commands/inside.ts';
+import { clone, outDir } from '../lab/paths.ts';
+import { binaryPath, deploy, mustSucceed } from '../lab/pipeline.ts';
+import { prepare } from '../lab/prepare.ts';
+import { regionPid, startRegion } from '../lab/region-client.ts';
+import type { Round } from './measure.ts';
+import { roundLine, rowsOf } from './report.ts';
+import { runRound } from './round.ts';
+
+const file = `${outDir}/bench-rollout-load.json`;
+const { values } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '10' },
+    rate: { type: 'string', default: '500' },
+    more: { type: 'boolean', default: false },
+    verbose: { type: 'boolean', default: false },
+  },
+});
+process.exitCode = isInside ? await bench() : await outside();
+
+async function outside(): Promise<number> {
+  const wasUp = regionPid() !== undefined;
+  if (!wasUp) await prepare();
+  const region = wasUp ? undefined : await startRegion();
+  try {
+    return await runScriptInside(fileURLToPath(import.meta.url), process.argv.slice(2));
+  } finally {
+    if (region !== undefined) await down();
+  }
+}
+
+async function bench(): Promise<number> {
+  if (!existsSync(binaryPath)) mustSucceed(await deploy({ verbose: values.verbose, from: clone }));
+  const commit = execFileSync('git', ['rev-parse', 'HEAD'], { cwd: clone, encoding: 'utf8' }).trim();
+  const before = values.more ? earlier(commit) : undefined;
+  const startedAt = before?.startedAt ?? new Date().toISOString();
+  const rounds = [...(before?.rounds ?? [])];
+  const onLine = values.verbose ? (line: string) => console.log(`    ${line}`) : () => {};
+  for (let left = count(values.rounds); left > 0; left--) {
+    const round = await runRound({ requestsPerS: count(values.rate), onLine });
+    rounds.push(round);
+    console.log(roundLine(rounds.length, round));
+    for (const each of [...round.failures, ...round.proofs].slice(0, 8)) console.log(`      ${each}`);
+    // After each round: a run that is ended has what it measured.
+    writeReport(file, { name: 'rollout-load', commit, startedAt, rows: rowsOf(rounds) });
+    writeFileSync(file, `${JSON.stringify({ ...JSON.parse(readFileSync(file, 'utf8')), rounds }, null, 2)}\n`);
+  }
+  const rows = rowsOf(rounds);
+  console.log(`\n${tableOf(rows)}`);
+  return rows.some((row) => row.met === false) ? 1 : 0;
+}
+
+function earlier(commit: string): { startedAt: string; rounds: Round[] } | undefined {
+  if (!existsSync(file)) return undefined;
+  const report = JSON.parse(readFileSync(file, 'utf8'));
+  return report.commit === commit ? report : undefined;
+}
+
+function count(text: string): number {
+  const number = Number(text);
+  if (!Number.isInteger(number) || number < 1) throw new Error(`${text} is not a number of at least 1`);
+  return number;
+}

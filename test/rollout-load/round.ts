@@ -1,0 +1,103 @@
+import { randomBytes } from 'node:crypto';
+import { readdirSync } from 'node:fs';
+import { sleep } from '../../actions/core/deadline.ts';
+import { loadEnvironment } from '../../actions/core/environment/load.ts';
+import { messageOf } from '../../actions/core/errors.ts';
+import { linodeApi } from '../../actions/core/linode/api.ts';
+import { plainLog } from '../../actions/core/log.ts';
+import { Secret } from '../../actions/core/secret.ts';
+import { connectSsh } from '../../actions/core/ssh.ts';
+import type { Fleet } from '../../actions/drill/fleet.ts';
+import { startProbe } from '../../actions/drill/probe/probe.ts';
+import { changedKeys, readBack, removeKeys } from '../../actions/drill/read-back.ts';
+import { realDeps } from '../../actions/drill/run.ts';
+import { proveSteady } from '../../actions/drill/steady/steady.ts';
+import type { RolloutReport } from '../../actions/rollout/report.ts';
+import { run } from '../../actions/rollout/run.ts';
+import { otherClone } from '../fleet/lab-command.ts';
+import { clone, environmentName } from '../lab/paths.ts';
+import { binaryPath } from '../lab/pipeline.ts';
+import { labSecrets } from '../lab/secrets.ts';
+import { measure, type Round } from './measure.ts';
+
+/** Before the rollout and after it (ms). */
+const calmMs = 1000;
+
+export interface RoundOptions {
+  readonly requestsPerS: number;
+  /** Gets what the rollout prints. */
+  readonly onLine: (line: string) => void;
+}
+
+/** A rollout that restarts every service, under load through the load balancer. Throws when there is nothing to measure. */
+export async function runRound({ requestsPerS, onLine }: RoundOptions): Promise<Round> {
+  const fleet = await labFleet();
+  try {
+    await proveSteady(fleet, 'before the rollout');
+    const { requestTimeoutMs } = fleet.environment.drill;
+    const load = { url: fleet.publicUrl, run: randomBytes(4).toString('hex'), requestsPerS, requestTimeoutMs };
+    const probe = await startProbe(load);
+    await sleep(calmMs);
+    const { report, error } = await rollOutAnew(onLine);
+    await sleep(calmMs);
+    await probe.stop();
+    const { primary } = await proveSteady(fleet, 'after the rollout');
+    const keys = changedKeys(probe.history);
+    const final = await readBack(fleet, primary, keys);
+    if ('unread' in final) throw new Error(`the writes can't be read back: ${final.unread}`);
+    await removeKeys(fleet, primary, keys).catch(() => {}); // they expire
+    return { ...measure(probe.history, final.reads, report), error };
+  } finally {
+    fleet.close();
+  }
+}
+
+const secrets = () => {
+  const { FIREDRILL_SECRET, LINODE_TOKEN } = labSecrets();
+  return { fleetSecret: new Secret(FIREDRILL_SECRET), linodeToken: new Secret(LINODE_TOKEN) };
+};
+
+async function labFleet(): Promise<Fleet> {
+  const nothing = { env: {}, mask: () => {}, writeSummary: async () => {}, log: plainLog(() => {}) };
+  const deps = realDeps({ ...nothing, signal: new AbortController().signal });
+  const inputs = { environment: environmentName, scenarios: [], repeat: 1, githubToken: undefined, out: '' } as const;
+  const environment = loadEnvironment(`${clone}/environments/${environmentName}.yaml`);
+  return await deps.openFleet({ ...inputs, ...secrets() }, environment);
+}
+
+/** Rolls out the work tree with another comment in every unit's file. */
+async function rollOutAnew(onLine: (line: string) => void): Promise<{ report: RolloutReport; error: string | null }> {
+  const other = otherClone();
+  let report: RolloutReport | undefined;
+  try {
+    for (const file of unitFiles()) other.edit(file, (text) => `${text}# ${new Date().toISOString()}\n`);
+    const inputs = { environment: environmentName, mode: 'apply', force: false, binary: binaryPath } as const;
+    const error = await run(
+      { ...inputs, ...secrets() },
+      {
+        linode: linodeApi,
+        connect: connectSsh,
+        log: plainLog(onLine),
+        mask: () => {},
+        summary: async () => {},
+        root: other.folder,
+        who: `bench-${process.pid}`,
+        signal: new AbortController().signal,
+        onReport: (told) => {
+          report = told;
+        },
+      },
+    ).then(() => null, messageOf);
+    if (report === undefined) throw new Error(`the rollout did not begin: ${error}`);
+    return { report, error };
+  } finally {
+    other.remove();
+  }
+}
+
+/** Our part of each service's unit. */
+function unitFiles(): string[] {
+  return readdirSync(`${clone}/configs`, { recursive: true, encoding: 'utf8' })
+    .filter((file) => /(unit|service)\.conf$|sessiond\.service$/.test(file))
+    .map((file) => `configs/${file}`);
+}
