@@ -11,7 +11,7 @@ export interface Row {
   readonly peerValue: number | null;
   /** Ours to the peer's. */
   readonly ratio: number | null;
-  /** The bound on the ratio, or null. */
+  /** The bound on the ratio, or on ours where there is no peer; or null. */
   readonly goal: number | null;
   readonly met: boolean | null;
 }
@@ -43,12 +43,13 @@ export interface Comparison {
   readonly note?: string;
 }
 
-/** The row of a comparison: its ratio, and whether that is within the bound. */
+/** The row of a comparison: its ratio, and whether that (without a peer the figure itself) is within the bound. */
 export function rowOf(comparison: Comparison): ShownRow {
   const { metric, unit, ours, peer = null, peerValue = null, atMost, atLeast, note = '' } = comparison;
   const ratio = peerValue === null ? null : ours / peerValue;
   const goal = atMost ?? atLeast ?? null;
-  const within = ratio !== null && (atMost === undefined ? ratio >= (atLeast ?? 0) : ratio <= atMost);
+  const held = ratio ?? ours;
+  const within = atMost === undefined ? held >= (atLeast ?? 0) : held <= atMost;
   const met = goal === null ? null : within || comparison.orElse === true;
   return {
     metric,

@@ -5,14 +5,14 @@
  * Exits with 1 when a goal is missed.
  */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { tableOf, writeReport } from '../bench/report.ts';
 import { ensureBuildRoot } from '../lab/machines/build-root.ts';
 import { cacheDir, clone, outDir } from '../lab/paths.ts';
 import { packagesOf } from '../lab/prepare.ts';
 import { type FaultName, faults, isFault } from './faults.ts';
 import type { Plan } from './main.ts';
-import { roundLine, rowsOf, tableOf } from './report.ts';
+import { roundLine, rowsOf } from './report.ts';
 import { runRounds } from './rounds.ts';
 import type { Durability } from './settings.ts';
 
@@ -47,11 +47,7 @@ const rounds = await runRounds(root, values.sources, plan, (round, number) => {
 });
 const rows = rowsOf(rounds, plan.durability !== 'async');
 const commit = execFileSync('git', ['rev-parse', 'HEAD'], { cwd: clone, encoding: 'utf8' }).trim();
-mkdirSync(outDir, { recursive: true });
-writeFileSync(
-  `${outDir}/bench-failover.json`,
-  `${JSON.stringify({ name: 'failover', commit, startedAt, rows }, null, 2)}\n`,
-);
+writeReport(`${outDir}/bench-failover.json`, { name: 'failover', commit, startedAt, rows });
 console.log(`\n${tableOf(rows)}`);
 process.exitCode = rows.some((row) => row.met === false) ? 1 : 0;
 

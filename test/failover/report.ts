@@ -1,3 +1,5 @@
+import { rowOf, type ShownRow } from '../bench/report.ts';
+import { median } from '../bench/statistics.ts';
 import type { Round } from './measure.ts';
 import { holdMs } from './settings.ts';
 
@@ -21,29 +23,18 @@ export function outlasted(round: Round): boolean {
   return (round.linked ?? 0) > holdMs;
 }
 
-/** A row of out/bench-NAME.json. */
-export interface Row {
-  readonly metric: string;
-  readonly unit: string;
-  readonly ours: number;
-  readonly peer: string | null;
-  readonly peerValue: number | null;
-  readonly ratio: number | null;
-  readonly goal: number | null;
-  readonly met: boolean | null;
-}
-
 /** What each fault cost, over its rounds. Without `goals` (the durability promises less) nothing is held to a goal. Pure. */
-export function rowsOf(rounds: readonly Round[], goals: boolean): Row[] {
+export function rowsOf(rounds: readonly Round[], goals: boolean): ShownRow[] {
   const names = [...new Set(rounds.map((round) => round.fault))];
   return names.flatMap((fault) => {
     const of = rounds.filter((round) => round.fault === fault);
     const sum = (value: (round: Round) => number): number => of.reduce((total, round) => total + value(round), 0);
     const times = (value: (round: Round) => number | undefined): number[] =>
       of.map(value).filter((each) => each !== undefined);
-    const none = (metric: string, value: number): Row => row(`${fault}: ${metric}`, 'count', value, goals ? 0 : null);
-    const median = (metric: string, values: number[], goal: number | null = null): Row[] =>
-      values.length === 0 ? [] : [row(`${fault}: ${metric}, median`, 'ms', medianOf(values), goals ? goal : null)];
+    const none = (metric: string, value: number): ShownRow =>
+      row(`${fault}: ${metric}`, 'count', value, goals ? 0 : null);
+    const middle = (metric: string, values: number[], goal: number | null = null): ShownRow[] =>
+      values.length === 0 ? [] : [row(`${fault}: ${metric}, median`, 'ms', median(values), goals ? goal : null)];
     const toAnswer = (from: 'promoted' | 'linked') => (round: Round) =>
       round.answered === undefined || round[from] === undefined ? undefined : round.answered - round[from];
     const stalls = times((round) => round.stalled);
@@ -74,55 +65,26 @@ export function rowsOf(rounds: readonly Round[], goals: boolean): Row[] {
         'histories not explained otherwise',
         sum((round) => round.inexplicable),
       ),
-      ...median(
+      ...middle(
         'fault to promotion',
         times((round) => round.promoted),
       ),
-      ...median(
+      ...middle(
         'fault to first replica linked',
         times((round) => round.linked),
       ),
-      ...median(
+      ...middle(
         "fault to Sentinel's announcement",
         times((round) => round.announced),
       ),
-      ...median('promotion to first answered write', times(toAnswer('promoted'))),
-      ...median('first replica linked to first answered write', times(toAnswer('linked')), 100),
-      ...median('longest wait of a request', stalls),
+      ...middle('promotion to first answered write', times(toAnswer('promoted'))),
+      ...middle('first replica linked to first answered write', times(toAnswer('linked')), 100),
+      ...middle('longest wait of a request', stalls),
       row(`${fault}: longest wait of a request, most`, 'ms', Math.max(...stalls), null),
     ];
   });
 }
 
-/** The rows as a table for people. Pure. */
-export function tableOf(rows: readonly Row[]): string {
-  const width = Math.max(...rows.map((each) => each.metric.length));
-  return rows
-    .map((each) => {
-      const goal = each.goal === null ? '' : `  goal ${each.goal}: ${each.met ? 'met' : 'MISSED'}`;
-      return `${each.metric.padEnd(width)}  ${String(each.ours).padStart(8)} ${each.unit.padEnd(5)}${goal}`;
-    })
-    .join('\n');
-}
-
-function row(metric: string, unit: string, value: number, goal: number | null): Row {
-  const ours = Math.round(value * 10) / 10;
-  return {
-    metric,
-    unit,
-    ours,
-    peer: null,
-    peerValue: null,
-    ratio: null,
-    goal,
-    met: goal === null ? null : ours <= goal,
-  };
-}
-
-export function medianOf(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length / 2;
-  return sorted.length % 2 === 1
-    ? (sorted[Math.floor(middle)] ?? 0)
-    : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2;
+function row(metric: string, unit: string, value: number, goal: number | null): ShownRow {
+  return rowOf({ metric, unit, ours: Math.round(value * 10) / 10, ...(goal === null ? {} : { atMost: goal }) });
 }

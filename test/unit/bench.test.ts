@@ -104,6 +104,12 @@ describe('a row', () => {
     });
   });
 
+  test('without a peer is held to its goal by the figure itself', () => {
+    const row = { metric: 'm', unit: 'ms', ours: 6 };
+    expect(rowOf({ ...row, atMost: 6 })).toMatchObject({ ratio: null, goal: 6, met: true });
+    expect(rowOf({ ...row, atMost: 5 }).met).toBe(false);
+  });
+
   test('is written without what only a reader needs, and shown with it', () => {
     const rows = [rowOf({ ...base, atMost: 0.5, note: 'as seen' })];
     const folder = mkdtempSync(join(tmpdir(), 'bench-'));
