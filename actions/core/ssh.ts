@@ -1,8 +1,11 @@
+import { randomBytes } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import { Client, type ClientChannel, type ConnectConfig } from 'ssh2';
 import { withDeadline } from './deadline.ts';
 import { FiredrillError, messageOf } from './errors.ts';
 import type { Secret } from './secret.ts';
+import { awaitsLogin, loginAtOnce } from './ssh-login.ts';
+import { type WaitingShells, waitingShells } from './ssh-shells.ts';
 
 export interface SshTarget {
   readonly node: string;
@@ -13,10 +16,14 @@ export interface SshTarget {
   readonly hostKey: string;
   readonly privateKey: Secret;
   readonly connectTimeoutMs: number;
+  /** Several commands will follow: a shell is kept waiting for the next, which then takes one round trip instead of three. */
+  readonly manyCommands?: boolean;
 }
 
 export interface ExecOptions {
   readonly stdin?: string | Buffer;
+  /** `stdin` is lines of text without a secret in them: they may stand in the command line, which saves a round trip. */
+  readonly openStdin?: boolean;
   readonly timeoutMs: number;
   /** Called with each whole line of standard output as it comes. */
   readonly onLine?: (line: string) => void;
@@ -44,6 +51,44 @@ export interface Ssh {
 
 /** Connects, checks the pinned host key and logs in by public key. Throws a FiredrillError (`remote` or `timeout`) that names the node. */
 export async function connectSsh(target: SshTarget): Promise<Ssh> {
+  const client = await login(target);
+  const shells = target.manyCommands ? waitingShells(client) : undefined;
+  return {
+    node: target.node,
+    exec: (command, options) => exec({ client, node: target.node, shells }, command, options),
+    forward: (host, port, timeoutMs) => forward(client, target.node, host, port, timeoutMs),
+    close: () => {
+      client.end();
+      // A peer that is gone never answers the goodbye.
+      setTimeout(() => client.destroy(), 1000).unref();
+    },
+  };
+}
+
+async function login(target: SshTarget): Promise<Client> {
+  let reached = false;
+  try {
+    return await connected(target, (client) => {
+      client.once('handshake', () => {
+        reached = true;
+      });
+      loginAtOnce(client, target.user, target.privateKey.reveal());
+      return awaitsLogin;
+    });
+  } catch (error) {
+    if (!reached || error instanceof FiredrillError) throw connectError(target, error);
+  }
+  // Slower, and with errors that say what the server thinks.
+  try {
+    return await connected(target, () => ['publickey']);
+  } catch (error) {
+    throw connectError(target, error);
+  }
+}
+
+type AuthHandler = NonNullable<ConnectConfig['authHandler']>;
+
+async function connected(target: SshTarget, authHandler: (client: Client) => AuthHandler): Promise<Client> {
   const client = new Client();
   const ready = new Promise<void>((resolve, reject) => {
     client.once('ready', resolve);
@@ -52,24 +97,15 @@ export async function connectSsh(target: SshTarget): Promise<Ssh> {
   });
   client.on('error', () => {}); // later errors reach each call through 'close'
   try {
-    client.connect(connectConfig(target));
+    client.connect({ ...connectConfig(target), authHandler: authHandler(client) });
     // Small packets both ways: Nagle's algorithm and delayed acknowledgements would make each exchange 40 ms.
     client.setNoDelay(true);
     await withDeadline(ready, target.connectTimeoutMs, `ssh to ${target.host}:${target.port}`);
+    return client;
   } catch (error) {
     client.destroy();
-    throw connectError(target, error);
+    throw error;
   }
-  return {
-    node: target.node,
-    exec: (command, options) => exec(client, target.node, command, options),
-    forward: (host, port, timeoutMs) => forward(client, target.node, host, port, timeoutMs),
-    close: () => {
-      client.end();
-      // A peer that is gone never answers the goodbye.
-      setTimeout(() => client.destroy(), 1000).unref();
-    },
-  };
 }
 
 /** A value as one word of a POSIX shell command. */
@@ -86,7 +122,6 @@ function connectConfig(target: SshTarget): ConnectConfig {
     privateKey: target.privateKey.reveal(),
     // ed25519 only: the pinned key is one, and one offer saves round trips.
     algorithms: { serverHostKey: ['ssh-ed25519'] },
-    authHandler: ['publickey'],
     hostVerifier: (key: Buffer) => pinned.equals(key),
     readyTimeout: target.connectTimeoutMs,
     keepaliveInterval: 2000,
@@ -109,15 +144,33 @@ function connectError(target: SshTarget, error: unknown): FiredrillError {
   });
 }
 
-async function exec(client: Client, node: string, command: string, options: ExecOptions): Promise<ExecResult> {
+interface Connection {
+  readonly client: Client;
+  readonly node: string;
+  readonly shells: WaitingShells | undefined;
+}
+
+async function exec(connection: Connection, command: string, options: ExecOptions): Promise<ExecResult> {
+  const { client, node, shells } = connection;
   let broken = (): void => {};
   const work = new Promise<ExecResult>((resolve, reject) => {
     const what = 'the ssh connection closed while a command ran';
     broken = () => reject(new FiredrillError({ code: 'remote', node, what }));
     client.once('close', broken);
-    client.exec(command, (error, channel) => {
-      if (error) reject(error);
-      else collect(channel, options, resolve);
+    const shell = shells?.take(command);
+    if (shell !== undefined) {
+      collect(shell, options, resolve);
+      shell.end(Buffer.concat([Buffer.from(`${command}\n`), Buffer.from(options.stdin ?? '')]));
+      return;
+    }
+    const inline = options.openStdin === true && typeof options.stdin === 'string';
+    client.exec(inline ? withStdin(command, options.stdin) : command, (error, channel) => {
+      if (error) {
+        reject(error);
+        return;
+      }
+      collect(channel, options, resolve);
+      channel.end(inline ? '' : (options.stdin ?? ''));
     });
   });
   try {
@@ -125,6 +178,12 @@ async function exec(client: Client, node: string, command: string, options: Exec
   } finally {
     client.removeListener('close', broken);
   }
+}
+
+/** The command with its standard input, which ends with a line's end, in the command line, as a shell writes it. */
+function withStdin(command: string, stdin: string): string {
+  const end = `end-${randomBytes(8).toString('hex')}`;
+  return `{ ${command}\n} <<'${end}'\n${stdin}${stdin.endsWith('\n') ? '' : '\n'}${end}\n`;
 }
 
 function collect(channel: ClientChannel, options: ExecOptions, done: (result: ExecResult) => void): void {
@@ -148,7 +207,6 @@ function collect(channel: ClientChannel, options: ExecOptions, done: (result: Ex
     if (pending !== '') options.onLine?.(pending);
     done({ code, stdout: Buffer.concat(out).toString('utf8'), stderr: Buffer.concat(err).toString('utf8') });
   });
-  channel.end(options.stdin ?? '');
 }
 
 async function forward(client: Client, node: string, host: string, port: number, timeoutMs: number): Promise<Duplex> {

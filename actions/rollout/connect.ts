@@ -12,12 +12,13 @@ export interface Reach {
   readonly failures: readonly FiredrillError[];
 }
 
-/** Connects to all nodes at once. The caller closes the connections of `fleet`. */
+/** Connects to all nodes at once, with `manyCommands` for a run that may change them. The caller closes the connections of `fleet`. */
 export async function connectFleet(
   environment: Environment,
   inventory: Inventory,
   deployKey: Secret,
   connect: (target: SshTarget) => Promise<Ssh>,
+  manyCommands: boolean,
 ): Promise<Reach> {
   const failures: FiredrillError[] = [];
   const members = await Promise.all(
@@ -25,9 +26,11 @@ export async function connectFleet(
       try {
         const machine = inventory.nodes.find((each) => each.name === node.name);
         if (machine === undefined) throw new FiredrillError({ code: 'config', node: node.name, what: 'no machine' });
-        const again = () => connect(sshTarget(environment, machine, deployKey));
+        const target = sshTarget(environment, machine, deployKey);
+        const again = () => connect(target);
+        const link = () => connect({ ...target, manyCommands });
         // One that dies while a gate looks is made anew; what was under way on it has failed.
-        return [[node.name, { node, ssh: keptSsh(node.name, again, await again()), again }]];
+        return [[node.name, { node, ssh: keptSsh(node.name, link, await link()), again }]];
       } catch (error) {
         failures.push(
           error instanceof FiredrillError

@@ -54,7 +54,7 @@ export async function readFacts(
   ];
   const command = ['sudo', '-n', 'sh', '-s', '--', ...args].map(shellQuote).join(' ');
   const timeoutMs = Math.min(environment.ssh.commandTimeoutMs, 20_000);
-  const result = await ssh.exec(command, { stdin: nodeScript('facts.sh'), timeoutMs });
+  const result = await ssh.exec(command, { stdin: nodeScript('facts.sh').toString(), openStdin: true, timeoutMs });
   try {
     return parseFacts(node.name, result.stdout);
   } catch (error) {

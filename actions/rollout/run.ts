@@ -94,7 +94,8 @@ async function reachFleet(
     environment,
     inputs.fleetSecret,
   );
-  return await connectFleet(environment, inventory, deployKey, deps.connect);
+  const changes = inputs.mode === 'apply' || inputs.mode === 'rollback';
+  return await connectFleet(environment, inventory, deployKey, deps.connect, changes);
 }
 
 async function tellStatus(environment: Environment, reach: Reach, deps: RolloutDeps): Promise<RolloutResult> {
