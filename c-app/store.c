@@ -10,7 +10,7 @@
 #include <string.h>
 
 #define TICK_MS 20
-#define PAUSE_MS 25         /* before a write is tried again that Redis refused for now (NOREPLICAS, LOADING) */
+#define PAUSE_MS 25         /* before a write is tried again that Redis refused for now (NOREPLICAS, LOADING, MISCONF) */
 #define PRESS_MS 50         /* a batch that waits longer makes us look closely at the replicas */
 #define RETRY_MS 10         /* how long a WAIT blocks that only makes the replicas report */
 #define COMPLAIN_MS 1000    /* at most one line of log in this time */
@@ -42,6 +42,7 @@ struct store {
   size_t lane_count, ready; /* open ones; those that have greeted */
   bool up;                  /* all greeted, and the script is loaded */
   bool loading;             /* the script is under way */
+  bool diskless;            /* the primary cannot write to its disk: no replica holds writes up, and one of them has to take over */
   uint64_t paused_until, complained_at;
   struct hold reads, writes;
   char sha[SHA_LEN + 1]; /* of the script */
@@ -173,6 +174,7 @@ static void on_primary(void *owner, const struct addr *addr) {
   if (addr == NULL) return;
   s->redis.addr = *addr;
   s->paused_until = 0;
+  s->diskless = false;
   s->lane_count = replicated(s) ? 1 + s->cfg->write_connections : 1;
   for (size_t i = 0; i < s->lane_count; i++) {
     struct lane *l = &s->lanes[i];
@@ -191,7 +193,7 @@ static struct store_op *after(const struct store_op *op) { return (struct store_
  * none was applied; the requests are held when another attempt can succeed. */
 static bool failed(struct store *s, const struct rconn_answer *a) {
   static const char *const final[REDIS_ERROR_COUNT] = {
-      [REDIS_MISCONF] = "Redis cannot write to its disk", [REDIS_OOM] = "Redis is out of memory", [REDIS_OTHER] = "Redis refused the command"};
+      [REDIS_OOM] = "Redis is out of memory", [REDIS_OTHER] = "Redis refused the command"};
   const redisReply *r = a->reply;
   if (r != NULL && r->type == REDIS_REPLY_ARRAY) return false;
   const char *why = r == NULL || r->type != REDIS_REPLY_ERROR ? "an answer of another type" : r->str;
@@ -209,8 +211,10 @@ static bool failed(struct store *s, const struct rconn_answer *a) {
   if (r == NULL) return true;
   metrics.redis_errors[kind]++;
   if (kind == REDIS_OTHER) complain(s, "Redis refused a command", why);
+  s->diskless = kind == REDIS_MISCONF;
   if (kind == REDIS_NOSCRIPT) s->up = false; /* pump loads it again */
-  if (kind == REDIS_LOADING || kind == REDIS_NOREPLICAS) s->paused_until = now(s) + PAUSE_MS;
+  /* One that cannot write to its disk answers no PING either: the Sentinels replace it. */
+  if (kind == REDIS_LOADING || kind == REDIS_NOREPLICAS || kind == REDIS_MISCONF) s->paused_until = now(s) + PAUSE_MS;
   if (kind == REDIS_READONLY || kind == REDIS_MASTERDOWN) fail(s, why);
   return true;
 }
@@ -252,6 +256,7 @@ static void on_wrote(void *owner, const struct rconn_answer *a) {
   struct lane *l = owner;
   const redisReply *r = a->reply;
   if (failed(l->s, a)) return;
+  l->s->diskless = false;
   size_t told = 0;
   long long i = 1;
   for (struct store_op *op = a->arg, *next; op != NULL; op = next, i += 2) {
@@ -416,10 +421,11 @@ static void pump(struct store *s) {
 static void on_prepare(uv_prepare_t *h) { pump(h->data); }
 
 static void expire(struct store *s, struct hold *h) {
+  const char *why = s->diskless ? "Redis cannot write to its disk" : s->up ? "too few replicas are linked to the primary" : "no primary was found in time";
   struct hold_item *item;
   while ((item = hold_take_expired(h, now(s))) != NULL) {
     metrics.held_expired++;
-    unavailable((struct store_op *)item, s->up ? "too few replicas are linked to the primary" : "no primary was found in time");
+    unavailable((struct store_op *)item, why);
   }
 }
 
@@ -427,7 +433,7 @@ static void on_tick(uv_timer_t *timer) {
   struct store *s = timer->data;
   expire(s, &s->reads);
   expire(s, &s->writes);
-  bool pressed = s->writes.count > 0;
+  bool pressed = s->writes.count > 0 && !s->diskless;
   for (size_t i = 1; i < s->lane_count; i++) pressed = pressed || (s->lanes[i].waiting && now(s) - s->lanes[i].since >= PRESS_MS);
   sentinel_press(s->sentinel, pressed && replicated(s));
 }

@@ -532,9 +532,13 @@ static void noscript_loads_the_script_again(void **state) {
   assert_int_equal(r.loaded, 2);
 }
 
-static void misconf_and_oom_are_told_at_once(void **state) {
+static void misconf_is_waited_out(void **state) {
   (void)state;
-  refused("-MISCONF Redis is configured to save RDB snapshots\r\n", 1, STORE_UNAVAILABLE, REDIS_MISCONF);
+  refused("-MISCONF Errors writing to the AOF file: No space left on device\r\n", 2, STORE_OK, REDIS_MISCONF);
+}
+
+static void oom_is_told_at_once(void **state) {
+  (void)state;
   refused("-OOM command not allowed\r\n", 1, STORE_UNAVAILABLE, REDIS_OOM);
 }
 
@@ -783,7 +787,8 @@ int main(void) {
       ON(started_async, noreplicas_is_waited_out),
       ON(started_async, readonly_makes_it_look_for_the_primary),
       ON(started_async, noscript_loads_the_script_again),
-      ON(started_async, misconf_and_oom_are_told_at_once),
+      ON(started_async, misconf_is_waited_out),
+      ON(started_async, oom_is_told_at_once),
       ON(started_async, after_any_other_error_the_outcome_is_unknown),
       ON(started_async, every_request_of_a_batch_that_is_refused_is_answered),
       ON(started_async, a_primary_that_refuses_for_ever_is_not_stormed),
