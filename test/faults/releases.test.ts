@@ -56,7 +56,7 @@ test('a binary crashes after 10 s: the canary finds it, and the nodes before it 
 });
 
 test('a rollback takes the nodes of the last rollout back, and nothing else', async () => {
-  other.edit('environments/lab.yaml', (text) => text.replace('checkIntervalMs: 500', 'checkIntervalMs: 400'));
+  other.edit('environments/lab.yaml', (text) => text.replace('checkIntervalMs: 250', 'checkIntervalMs: 400'));
   const before = (await runLab(['status'])).output;
   expect((await runLab(['rollout', ...from()])).code).toBe(0);
   const { code, output } = await runLab(['rollback']);

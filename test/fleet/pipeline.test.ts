@@ -75,7 +75,7 @@ describe('a rollout', () => {
   });
 
   test('of a changed HAProxy setting reloads HAProxy on lb-1 and touches nothing else', async () => {
-    other.edit('environments/lab.yaml', (text) => text.replace('checkIntervalMs: 500', 'checkIntervalMs: 400'));
+    other.edit('environments/lab.yaml', (text) => text.replace('checkIntervalMs: 250', 'checkIntervalMs: 400'));
     const before = invocations();
     const { code, output } = await runLab(['rollout', '--from', other.folder]);
     expect(code, output).toBe(0);
