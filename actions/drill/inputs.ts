@@ -11,6 +11,7 @@ export const inputNames = [
   'linode-token',
   'secret',
   'github-token',
+  'alert-secret',
   'out',
 ] as const;
 export const outputNames = ['ok', 'report'] as const;
@@ -21,6 +22,8 @@ export interface DrillInputs extends FleetInputs {
   readonly repeat: number | undefined;
   /** Undefined: nothing is posted. */
   readonly githubToken: Secret | undefined;
+  /** For the rollouts of the scenarios that make one; undefined when it was not given. */
+  readonly alertSecret?: Secret | undefined;
   /** The folder for the report. */
   readonly out: string;
 }
@@ -28,11 +31,13 @@ export interface DrillInputs extends FleetInputs {
 /** Reads and checks the inputs. Throws a FiredrillError (`config`) that says which is wrong. */
 export function readInputs(get: (name: (typeof inputNames)[number]) => string): DrillInputs {
   const githubToken = get('github-token');
+  const alertSecret = get('alert-secret');
   return {
     ...readFleetInputs(get),
     scenarios: readScenarios(get('scenarios')),
     repeat: readRepeat(get('repeat')),
     githubToken: githubToken === '' ? undefined : new Secret(githubToken),
+    alertSecret: alertSecret === '' ? undefined : new Secret(alertSecret),
     out: get('out') || 'out',
   };
 }

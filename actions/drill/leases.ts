@@ -8,6 +8,8 @@ import { installScripts, runScript } from './node-script.ts';
 
 /** While they are held, no deploy and no other drill works on any node. */
 export interface Leases {
+  /** Gives them up while a deploy of the drill's own is at work, and takes them again. Throws a FiredrillError (`lease`) when another run was quicker. */
+  lend<T>(work: () => Promise<T>): Promise<T>;
   /** Never throws: what can't be given back ends by itself. */
   release(): Promise<void>;
 }
@@ -35,16 +37,27 @@ export async function holdLeases(fleet: Fleet, log: Log): Promise<Leases> {
   const take = (node: FleetNode) => runScript(node, 'lease.sh', ['take', run, String(forMs)], { timeoutMs });
   const drop = (node: FleetNode) => runScript(node, 'lease.sh', ['drop', run], { timeoutMs }).catch(() => {});
   const stop = new AbortController();
+  let lent = false;
+  let renewing: readonly Promise<unknown>[] = [];
   await Promise.all(fleet.nodes.map((node) => installScripts(node, timeoutMs)));
   const held = fleet.nodes.map((node) => {
     const taken = takeWhenFree(node, () => take(node), forMs, stop.signal);
-    const ended = taken.then(() => renew(() => take(node), renewMs, stop.signal)).catch(() => {});
-    return { node, taken, ended };
+    return { node, taken };
   });
+  const renewed = (async () => {
+    for (;;) {
+      await sleep(renewMs, stop.signal);
+      if (lent) continue;
+      // A node that can't be reached meanwhile is perhaps the drill's own doing; the lease outlives some missed renewals.
+      renewing = fleet.nodes.map((node) => take(node).catch(() => {}));
+      await Promise.all(renewing);
+    }
+  })().catch(() => {});
   const release = async (): Promise<void> => {
     stop.abort();
     // What is under way would take the lease again after it was given back.
-    await Promise.all(held.map(({ node, ended }) => ended.then(() => drop(node))));
+    await Promise.all([renewed, ...held.map(({ taken }) => taken.catch(() => {}))]);
+    await Promise.all(fleet.nodes.map(drop));
   };
   try {
     await Promise.all(held.map(({ taken }) => taken));
@@ -53,15 +66,18 @@ export async function holdLeases(fleet: Fleet, log: Log): Promise<Leases> {
     throw error;
   }
   log.info(`${fleet.nodes.length} nodes are the drill's (${run})`);
-  return { release };
-}
-
-/** A node that can't be reached meanwhile is perhaps the drill's own doing; the lease outlives some missed renewals. */
-async function renew(take: () => Promise<unknown>, renewMs: number, signal: AbortSignal): Promise<void> {
-  for (;;) {
-    await sleep(renewMs, signal);
-    await take().catch(() => {});
-  }
+  const lend = async <T>(work: () => Promise<T>): Promise<T> => {
+    lent = true;
+    await Promise.all(renewing);
+    await Promise.all(fleet.nodes.map(drop));
+    try {
+      return await work();
+    } finally {
+      await Promise.all(fleet.nodes.map((node) => takeWhenFree(node, () => take(node), forMs, stop.signal)));
+      lent = false;
+    }
+  };
+  return { lend, release };
 }
 
 async function takeWhenFree(

@@ -5,9 +5,12 @@ import { FiredrillError, messageOf } from '../core/errors.ts';
 import { type Log, progressLine } from '../core/log.ts';
 import { type AlertWatch, watchAlerts } from './alerts.ts';
 import { nowMs } from './clock.ts';
+import type { Deploys } from './deploy.ts';
 import { type Fleet, type FleetNode, nodeAt } from './fleet.ts';
 import { type FollowUp, followUp } from './follow-up.ts';
+import { healArmed } from './heal.ts';
 import { type Armed, arm, heal, type Injection, inject, injectAll, prepare, undoPlan } from './inject.ts';
+import type { Leases } from './leases.ts';
 import { observe } from './observe.ts';
 import type { Request } from './probe/history.ts';
 import { type Probe, startProbe } from './probe/probe.ts';
@@ -41,6 +44,9 @@ export function isBroken(run: Run | BrokenRun): run is BrokenRun {
 export interface RunContext {
   readonly fleet: Fleet;
   readonly log: Log;
+  readonly leases: Leases;
+  /** Opened for a scenario that rolls out. */
+  readonly openDeploys: () => Promise<Deploys>;
   /** Aborted by SIGINT or SIGTERM: heal and end. */
   readonly signal: AbortSignal;
 }
@@ -57,10 +63,18 @@ export function budgetOf(scenario: Pick<Scenario, 'name' | 'budgetMs'>, drill: F
 export async function runScenario(context: RunContext, scenario: Scenario): Promise<Run | BrokenRun> {
   const { fleet, log } = context;
   const ended = new AbortController();
-  const open: Open = { probe: undefined, recorder: undefined, alerts: undefined, armed: [], ended: ended.signal };
+  const open: Open = {
+    probe: undefined,
+    recorder: undefined,
+    alerts: undefined,
+    deploys: undefined,
+    armed: [],
+    ended: ended.signal,
+  };
   let run: Run | undefined;
   let failure: unknown;
   try {
+    if (scenario.deploys !== undefined) open.deploys = await readyToDeploy(context);
     run = await measure(context, scenario, open, () => ended.abort());
   } catch (error) {
     failure = context.signal.aborted ? 'cancelled' : error;
@@ -69,6 +83,7 @@ export async function runScenario(context: RunContext, scenario: Scenario): Prom
   ended.abort();
   open.recorder?.stop();
   open.alerts?.stop();
+  open.deploys?.close();
   if (run !== undefined) return run;
 
   // Healing comes first: after a cancellation there are seconds until the kill.
@@ -84,14 +99,27 @@ interface Open {
   probe: Probe | undefined;
   recorder: Recorder | undefined;
   alerts: AlertWatch | undefined;
+  deploys: Deploys | undefined;
   /** The nodes that may be broken. */
   armed: readonly Armed[];
   /** Aborted when nothing may be broken any more. */
   readonly ended: AbortSignal;
 }
 
+/** A deploy of the drill's own, once it is proved that nothing new would come with it. */
+async function readyToDeploy({ leases, openDeploys }: RunContext): Promise<Deploys> {
+  const deploys = await openDeploys();
+  try {
+    await leases.lend(() => deploys.prove());
+    return deploys;
+  } catch (error) {
+    deploys.close();
+    throw error;
+  }
+}
+
 async function measure(
-  { fleet, log, signal }: RunContext,
+  { fleet, log, signal, leases }: RunContext,
   scenario: Scenario,
   open: Open,
   endFaults: () => void,
@@ -117,6 +145,12 @@ async function measure(
   const { observations } = open.recorder;
   const injection = await breakIt(fleet, steps, signal);
   log.info(progressLine(scenario.name, 'broken', undefined, scenario.breaks));
+  const { deploys } = open;
+  const release = scenario.deploys;
+  const objections =
+    deploys === undefined || release === undefined
+      ? []
+      : await timed(log, scenario.name, 'rolled out', () => leases.lend(() => deploys.roll(release)));
   const followUps = steps
     .filter((step) => step.when !== undefined && 'on' in step.when)
     .map((step) => followUp(fleet, step, observations, injection.faultAt, open.ended));
@@ -147,7 +181,16 @@ async function measure(
   );
   const { toldAt, faultAt } = injection;
   const fired = alerts.fired.filter((alert) => alert.at < healAt);
-  const recording = { toldAt, faultAt, healAt, history, phases, final, alerts: { rules: alerts.rules, fired } };
+  const recording = {
+    toldAt,
+    faultAt,
+    healAt,
+    history,
+    phases,
+    final,
+    alerts: { rules: alerts.rules, fired },
+    objections,
+  };
   const verdict = judge(scenario, budgetOf(scenario, drill), recording);
   return { scenario, targets, injection, phases: named(fleet, phases), verdict };
 }
@@ -207,32 +250,6 @@ function refuseUnlessServed(history: readonly Request[]): void {
 function named(fleet: Fleet, phases: Phases): Phases {
   const node = fleet.nodes.find((each) => each.address === phases.newPrimary);
   return { ...phases, newPrimary: node?.name ?? phases.newPrimary };
-}
-
-/** Undoes what a run that broke off left; the reasons where that failed. Heeds no cancellation: this is what is left to do. */
-async function healArmed(armed: readonly Armed[], fleet: Fleet): Promise<string[]> {
-  const healed = armed.map(async (each): Promise<string[]> => {
-    for (let tried = 1; ; tried += 1) {
-      try {
-        await heal(fleet, each);
-        return [];
-      } catch (error) {
-        if (tried === 3) return [unhealed(each.node, fleet, error)];
-        await sleep(1000);
-      }
-    }
-  });
-  return (await Promise.all(healed)).flat();
-}
-
-function unhealed(node: FleetNode, fleet: Fleet, error: unknown): string {
-  const afterS = fleet.environment.drill.healAfterMs / 1000;
-  return new FiredrillError({
-    code: 'gate',
-    node: node.name,
-    what: `could not be healed: ${messageOf(error)}`,
-    fix: `If it was armed it heals itself ${afterS} s after that; look at systemctl status firedrill-heal.timer there`,
-  }).message;
 }
 
 async function timed<T>(log: Log, who: string, phase: string, work: () => Promise<T>): Promise<T> {

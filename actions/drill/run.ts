@@ -11,10 +11,11 @@ import type { Secret } from '../core/secret.ts';
 import { connectSsh } from '../core/ssh.ts';
 import { chooseScenarios, whyNot } from './choose.ts';
 import { type ClockOffset, isoTime, measureClocks, nowMs } from './clock.ts';
+import { openDeploys } from './deploy.ts';
 import { type Fleet, fleetNodes, openFleet } from './fleet.ts';
 import { settle } from './inject.ts';
 import type { DrillInputs } from './inputs.ts';
-import { holdLeases } from './leases.ts';
+import { holdLeases, type Leases } from './leases.ts';
 import { runScript } from './node-script.ts';
 import { publish } from './publish.ts';
 import { type DrillReport, type RunReport, runReport, scenarioReport } from './report/data.ts';
@@ -89,7 +90,8 @@ async function drillFleet(
     try {
       await settleAll(fleet, deps.log);
       const clocks = await measureClocks(fleet.nodes);
-      const runs = await runAll(fleet, names, inputs.repeat ?? environment.drill.repeat, deps);
+      const repeat = inputs.repeat ?? environment.drill.repeat;
+      const runs = await runAll({ fleet, leases, inputs, names, repeat }, deps);
       await leaveResult(fleet, [...runs.values()].flat(), deps.log);
       return { runs, clocks };
     } finally {
@@ -165,11 +167,26 @@ async function settleAll(fleet: Fleet, log: Log): Promise<void> {
   );
 }
 
+interface All {
+  readonly fleet: Fleet;
+  readonly leases: Leases;
+  readonly inputs: DrillInputs;
+  readonly names: readonly ScenarioName[];
+  readonly repeat: number;
+}
+
 /** After a run that left the fleet broken, or a cancelled one, the others are not run, and say so. */
-async function runAll(fleet: Fleet, names: readonly ScenarioName[], repeat: number, deps: DrillDeps) {
+async function runAll({ fleet, leases, inputs, names, repeat }: All, deps: DrillDeps) {
   const done = new Map<ScenarioName, RunReport[]>(names.map((name) => [name, []]));
   const { requestsPerS } = fleet.environment.drill;
-  const context = { fleet, log: deps.log, signal: deps.signal };
+  const { log, signal } = deps;
+  const context = {
+    fleet,
+    log,
+    signal,
+    leases,
+    openDeploys: () => openDeploys(fleet, inputs, { here: process.cwd(), signal }),
+  };
   let stopped: string | undefined;
   for (const name of names) {
     const scenario = scenarios[name];

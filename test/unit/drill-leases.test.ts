@@ -51,6 +51,20 @@ describe("a drill's leases", () => {
     }
   });
 
+  test('are lent for a deploy of its own: none is held or renewed then, and all are taken again', async () => {
+    const { fleet, done } = fleetOf(30, 15);
+    const leases = await holdLeases(fleet, log);
+    await sleep(15); // a renewal is under way
+    const lent = leases.lend(async () => {
+      const before = done.length;
+      await sleep(60);
+      return [done.slice(-2).sort(), done.length - before];
+    });
+    expect(await lent).toEqual([['a drop', 'b drop'], 0]);
+    expect(done.slice(-2).sort()).toEqual(['a take', 'b take']);
+    await leases.release();
+  });
+
   test('are given back on every node when one stays with another run', async () => {
     const { fleet, done } = fleetOf(30, 5, 'b');
     await expect(holdLeases(fleet, log)).rejects.toMatchObject({ code: 'lease', facts: { node: 'b' } });

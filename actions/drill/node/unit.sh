@@ -1,8 +1,9 @@
 #!/bin/sh
 # Breaks a systemd unit, and heals it again.
-# Usage: unit.sh keep-down|stop|kill|crash|hang|heal UNIT
+# Usage: unit.sh keep-down|stop|restart|kill|crash|hang|heal UNIT
 #   keep-down  systemd may not start it again when it ends; breaks nothing yet, and makes a later kill quick
 #   stop   an orderly stop; it stays down
+#   restart  an orderly stop and a start
 #   kill   kill -9, and systemd may not start it again; it stays down
 #   crash  kill -9; systemd does what the unit says
 #   hang   SIGSTOP: connections stay open and nothing answers
@@ -46,6 +47,12 @@ case $action in
     main_pid
     echo "now $(date +%s%N)"
     systemctl --no-block stop "$unit"
+    echo "done $(date +%s%N)"
+    ;;
+  restart)
+    main_pid
+    echo "now $(date +%s%N)"
+    systemctl --no-block restart "$unit"
     echo "done $(date +%s%N)"
     ;;
   keep-down)

@@ -3,13 +3,17 @@ import { appHang } from './app-hang.ts';
 import { appKill } from './app-kill.ts';
 import { appPowerOff } from './app-power-off.ts';
 import { appStop } from './app-stop.ts';
+import { badReleaseReverts } from './bad-release-reverts.ts';
+import { clockJump } from './clock-jump.ts';
 import { doubleFailover } from './double-failover.ts';
 import { fleetColdStart } from './fleet-cold-start.ts';
 import { laggingReplicaThenKill } from './lagging-replica-then-kill.ts';
 import { leaderCrash } from './leader-crash.ts';
 import { minorityPartition } from './minority-partition.ts';
 import { packetLoss } from './packet-loss.ts';
+import { reapplyAfterFailover } from './reapply-after-failover.ts';
 import { redisPrimaryCrash } from './redis-primary-crash.ts';
+import { redisPrimaryDiskFull } from './redis-primary-disk-full.ts';
 import { redisPrimaryHang } from './redis-primary-hang.ts';
 import { redisPrimaryKill } from './redis-primary-kill.ts';
 import { redisPrimaryPartition } from './redis-primary-partition.ts';
@@ -19,6 +23,7 @@ import { redisPrimaryReboot } from './redis-primary-reboot.ts';
 import { redisPrimaryStop } from './redis-primary-stop.ts';
 import { redisReplicaKill } from './redis-replica-kill.ts';
 import { redisReplicaPartition } from './redis-replica-partition.ts';
+import { rolloutUnderLoad } from './rollout-under-load.ts';
 import type { Scenario } from './scenario.ts';
 import { sentinelAndPrimaryKill } from './sentinel-and-primary-kill.ts';
 import { sentinelKill } from './sentinel-kill.ts';
@@ -26,7 +31,7 @@ import { sentinelTwoKilled } from './sentinel-two-killed.ts';
 import { slowNetwork } from './slow-network.ts';
 import { twoSentinelsAndPrimaryKill } from './two-sentinels-and-primary-kill.ts';
 
-export type { Fault, LiveState, Scenario, ScriptCall, Step } from './scenario.ts';
+export type { Fault, LiveState, Release, Scenario, ScriptCall, Step } from './scenario.ts';
 
 export const scenarios: Readonly<Record<ScenarioName, Scenario>> = {
   'redis-primary-stop': redisPrimaryStop,
@@ -37,6 +42,7 @@ export const scenarios: Readonly<Record<ScenarioName, Scenario>> = {
   'redis-primary-partition-one-way': redisPrimaryPartitionOneWay,
   'redis-primary-reboot': redisPrimaryReboot,
   'redis-primary-power-off': redisPrimaryPowerOff,
+  'redis-primary-disk-full': redisPrimaryDiskFull,
   'redis-replica-kill': redisReplicaKill,
   'redis-replica-partition': redisReplicaPartition,
   'sentinel-kill': sentinelKill,
@@ -51,7 +57,11 @@ export const scenarios: Readonly<Record<ScenarioName, Scenario>> = {
   'app-kill': appKill,
   'app-hang': appHang,
   'app-power-off': appPowerOff,
+  'clock-jump': clockJump,
   'packet-loss': packetLoss,
   'slow-network': slowNetwork,
+  'reapply-after-failover': reapplyAfterFailover,
+  'rollout-under-load': rolloutUnderLoad,
+  'bad-release-reverts': badReleaseReverts,
   'fleet-cold-start': fleetColdStart,
 };

@@ -39,12 +39,20 @@ export interface Step extends Fault {
   readonly when?: { readonly beforeMs: number } | { readonly on: 'leader' | 'new primary' };
 }
 
+/**
+ * What a scenario rolls out while clients are served: what is deployed (`same`), that with a change for every role and then itself
+ * again (`changed`), or a C service that never gets ready (`bad`).
+ */
+export type Release = 'same' | 'changed' | 'bad';
+
 /** One way to break the system. */
 export interface Scenario {
   readonly name: ScenarioName;
   /** For the report: what happens to whom. */
   readonly breaks: string;
   readonly steps: (state: LiveState) => readonly Step[];
+  /** Takes the place of the fault. */
+  readonly deploys?: Release;
   /** How often Sentinel must announce another primary; `any`: what matters is what clients notice. */
   readonly failovers: 0 | 1 | 2 | 'any';
   /**

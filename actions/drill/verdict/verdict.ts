@@ -18,6 +18,8 @@ export interface Recording {
   readonly phases: Phases;
   readonly final: ReadBack;
   readonly alerts: AlertsSeen;
+  /** What a deploy of the drill's own did that it must not; each without a full stop. */
+  readonly objections?: readonly string[];
 }
 
 /** What Prometheus said between the fault and its end. */
@@ -70,6 +72,7 @@ export function judge(scenario: Judged, budgetMs: number, recording: Recording):
   const switched = phases.announcedMs !== null || phases.promotedMs !== null;
 
   const reasons = [
+    ...(recording.objections ?? []),
     said(recovery.recoveryMs > budgetMs, late(scenario, recovery, budgetMs)),
     said(during > scenario.mayFail, `${plural(during, 'request')} failed, at most ${scenario.mayFail} may`),
     said(lost > 0, `${plural(lost, 'acknowledged write')} lost`),
