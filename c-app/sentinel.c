@@ -60,6 +60,22 @@ static void doubt(struct sentinel *s) {
   metrics.discoveries++;
 }
 
+/* Of what only fails or does not. */
+static void on_done(void *owner, const struct rconn_answer *a) {
+  if (a->reply != NULL && a->reply->type == REDIS_REPLY_ERROR) note(owner, a->reply->str);
+}
+
+/* The replicas follow one that was just promoted: a Sentinel tells them up to a second later, and a write needs them. */
+static void lead(struct sentinel *s, const struct addr *primary) {
+  char port[8];
+  snprintf(port, sizeof port, "%u", primary->port);
+  for (size_t i = 0; s->follow.manage && i < s->follow.node_count; i++) {
+    struct peer *p = &s->peers[FOLLOW_SENTINELS_MAX + i];
+    if (!p->ready || !p->node->known || p->node->role.primary) continue;
+    if (rconn_ask(p->conn, on_done, NULL, 0, "REPLICAOF", primary->ip, port, NULL)) rconn_flush(p->conn);
+  }
+}
+
 static void decide(struct sentinel *s) {
   char text[ADDR_TEXT_MAX];
   struct addr before = s->follow.primary;
@@ -77,6 +93,7 @@ static void decide(struct sentinel *s) {
   for (size_t i = 0; i < PEERS; i++) s->peers[i].note[0] = '\0';
   log_line(LOG_INFO, "primary is %s%s, found in %u ms", addr_text(primary, text), moved ? " (another one)" : "", (unsigned)(now(s) - since));
   s->primary(s->owner, primary);
+  if (moved && now(s) < s->follow.deposed_until) lead(s, primary);
 }
 
 /* asking */
@@ -129,11 +146,6 @@ static void on_role(void *owner, const struct rconn_answer *a) {
   } else {
     note_reply(p, a->reply, "its role can't be read");
   }
-}
-
-/* Of what only fails or does not. */
-static void on_done(void *owner, const struct rconn_answer *a) {
-  if (a->reply != NULL && a->reply->type == REDIS_REPLY_ERROR) note(owner, a->reply->str);
 }
 
 static void ask(struct peer *p) {
