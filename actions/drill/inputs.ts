@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { scenarioNames } from '../core/environment/schema.ts';
 import { type FleetInputs, readFleetInputs, wrongInput } from '../core/inputs.ts';
 import { Secret } from '../core/secret.ts';
@@ -13,12 +14,13 @@ export const inputNames = [
   'github-token',
   'alert-secret',
   'out',
+  'runs',
 ] as const;
 export const outputNames = ['ok', 'report'] as const;
 
 export interface DrillInputs extends FleetInputs {
   readonly scenarios: Choice;
-  /** Undefined: the environment's. */
+  /** Undefined: the environment's, and what ran before doesn't count. */
   readonly repeat: number | undefined;
   /** Undefined: nothing is posted. */
   readonly githubToken: Secret | undefined;
@@ -26,19 +28,23 @@ export interface DrillInputs extends FleetInputs {
   readonly alertSecret?: Secret | undefined;
   /** The folder for the report. */
   readonly out: string;
+  /** The file that each run is appended to. */
+  readonly runs: string;
 }
 
 /** Reads and checks the inputs. Throws a FiredrillError (`config`) that says which is wrong. */
 export function readInputs(get: (name: (typeof inputNames)[number]) => string): DrillInputs {
   const githubToken = get('github-token');
   const alertSecret = get('alert-secret');
+  const out = get('out') || 'out';
   return {
     ...readFleetInputs(get),
     scenarios: readScenarios(get('scenarios')),
     repeat: readRepeat(get('repeat')),
     githubToken: githubToken === '' ? undefined : new Secret(githubToken),
     alertSecret: alertSecret === '' ? undefined : new Secret(alertSecret),
-    out: get('out') || 'out',
+    out,
+    runs: get('runs') || join(out, 'drill.jsonl'),
   };
 }
 

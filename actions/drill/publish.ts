@@ -18,9 +18,13 @@ export interface Destination {
   readonly github: Github | undefined;
 }
 
-/** Files first, then the summary, then GitHub: what fails later leaves what came before. */
+/**
+ * Files first, then the summary, then GitHub: what fails later leaves what came before.
+ * @param night what the history gets of it: this drill's own runs
+ */
 export async function publish(
   report: DrillReport,
+  night: DrillReport,
   environment: Environment,
   { inputs, deps, github }: Destination,
 ): Promise<DrillResult> {
@@ -38,7 +42,7 @@ export async function publish(
   await deps.writeSummary(summary);
 
   const reasons = reasonsOf(report);
-  if (github !== undefined) await keep(report, github, deps);
+  if (github !== undefined) await keep(night, github, deps);
   if (github === undefined || report.commit === null) {
     const why = github === undefined ? 'no github-token was given' : 'the deployed commit is unknown';
     deps.log.warning(`Nothing was posted: ${why}. The report is in ${inputs.out}/`);
@@ -70,7 +74,7 @@ async function nightsBefore(github: Github | undefined, environment: string, log
 
 async function keep(report: DrillReport, github: Github, { env, log }: DrillDeps): Promise<void> {
   const commit = report.commit ?? env.GITHUB_SHA;
-  if (report.notStarted !== null || commit === undefined) return;
+  if (report.scenarios.length === 0 || commit === undefined) return;
   const run = [env.GITHUB_RUN_ID ?? '', env.GITHUB_RUN_ATTEMPT ?? ''].join('.');
   await appendNight(github, nightOf(report, run), commit).catch((error: unknown) =>
     log.warning(`This drill is not in the history: ${messageOf(error)}`),

@@ -15,12 +15,14 @@ import { openDeploys } from './deploy.ts';
 import { type Fleet, fleetNodes, openFleet } from './fleet.ts';
 import { settle } from './inject.ts';
 import type { DrillInputs } from './inputs.ts';
-import { holdLeases, type Leases } from './leases.ts';
+import { holdLeases } from './leases.ts';
 import { runScript } from './node-script.ts';
 import { publish } from './publish.ts';
-import { type DrillReport, type RunReport, runReport, scenarioReport } from './report/data.ts';
+import { type DrillReport, type RunReport, type ScenarioReport, scenarioReport } from './report/data.ts';
 import { deployedCommit } from './report/post.ts';
-import { budgetOf, isBroken, runScenario } from './run-scenario.ts';
+import { budgetOf } from './run-scenario.ts';
+import { type Plan, planRuns, type Runs, withEarlier } from './runs/resume.ts';
+import { runRounds } from './runs/rounds.ts';
 import { scenarios } from './scenarios/index.ts';
 
 /** What the run touches besides the fleet; tests put their own here. */
@@ -55,43 +57,49 @@ export async function run(inputs: DrillInputs, deps: DrillDeps): Promise<DrillRe
   maskSecrets(inputs, environment, deps.mask);
   const github = deps.openGithub(inputs);
   const commit = github === undefined ? undefined : await deployedCommit(github, environment.name, deps.log);
-  const startedAt = nowMs();
-  const outcome = await drillFleet(inputs, environment, names, deps).catch((error: unknown) => messageOf(error));
-  const reports =
-    typeof outcome === 'string'
-      ? []
-      : names.map((name) =>
-          scenarioReport(name, budgetOf(scenarios[name], environment.drill), outcome.runs.get(name) ?? []),
-        );
+  const startedAt = isoTime(nowMs());
+  const plan = planRuns(inputs, environment, commit ?? null, names, deps.log);
+  const outcome = await drillFleet(inputs, environment, plan, deps).catch((error: unknown) => messageOf(error));
+  const measured = typeof outcome === 'string' ? undefined : outcome;
+  const reportsOf = (runs: (own: Runs) => Runs): ScenarioReport[] =>
+    measured === undefined ? [] : scenarioReports(names, runs(measured.runs), environment);
+  const all = reportsOf((own) => withEarlier(plan, own));
   const report: DrillReport = {
     version: 1,
     environment: environment.name,
     commit: commit ?? null,
-    startedAt: isoTime(startedAt),
+    startedAt: plan.earlier[0]?.at ?? startedAt,
     finishedAt: isoTime(nowMs()),
-    ok: typeof outcome !== 'string' && reports.every((scenario) => scenario.ok),
+    ok: measured !== undefined && all.every((scenario) => scenario.ok),
     notStarted: typeof outcome === 'string' ? outcome : null,
-    clocks: typeof outcome === 'string' ? [] : outcome.clocks.map(roundedClock),
-    scenarios: reports,
+    clocks: (measured?.clocks ?? []).map(roundedClock),
+    scenarios: all,
   };
-  return await publish(report, environment, { inputs, deps, github });
+  // The history gets every run once.
+  const night = { ...report, startedAt, scenarios: reportsOf((own) => own).filter(({ runs }) => runs.length > 0) };
+  return await publish(report, night, environment, { inputs, deps, github });
+}
+
+function scenarioReports(names: readonly ScenarioName[], runs: Runs, { drill }: Environment): ScenarioReport[] {
+  return names.map((name) => scenarioReport(name, budgetOf(scenarios[name], drill), runs.get(name) ?? []));
 }
 
 /** The runs of each scenario, while no deploy works on the fleet. Throws when the fleet can't be had. */
 async function drillFleet(
   inputs: DrillInputs,
   environment: Environment,
-  names: readonly ScenarioName[],
+  plan: Plan,
   deps: DrillDeps,
-): Promise<{ readonly runs: Map<ScenarioName, RunReport[]>; readonly clocks: readonly ClockOffset[] }> {
+): Promise<{ readonly runs: Runs; readonly clocks: readonly ClockOffset[] }> {
   const fleet = await deps.openFleet(inputs, environment);
   try {
     const leases = await holdLeases(fleet, deps.log);
     try {
       await settleAll(fleet, deps.log);
       const clocks = await measureClocks(fleet.nodes);
-      const repeat = inputs.repeat ?? environment.drill.repeat;
-      const runs = await runAll({ fleet, leases, inputs, names, repeat }, deps);
+      const { log, signal } = deps;
+      const deploys = () => openDeploys(fleet, inputs, { here: process.cwd(), signal });
+      const runs = await runRounds(fleet, plan, { log, signal, leases, openDeploys: deploys });
       await leaveResult(fleet, [...runs.values()].flat(), deps.log);
       return { runs, clocks };
     } finally {
@@ -167,45 +175,6 @@ async function settleAll(fleet: Fleet, log: Log): Promise<void> {
   );
 }
 
-interface All {
-  readonly fleet: Fleet;
-  readonly leases: Leases;
-  readonly inputs: DrillInputs;
-  readonly names: readonly ScenarioName[];
-  readonly repeat: number;
-}
-
-/** After a run that left the fleet broken, or a cancelled one, the others are not run, and say so. */
-async function runAll({ fleet, leases, inputs, names, repeat }: All, deps: DrillDeps) {
-  const done = new Map<ScenarioName, RunReport[]>(names.map((name) => [name, []]));
-  const { requestsPerS } = fleet.environment.drill;
-  const { log, signal } = deps;
-  const context = {
-    fleet,
-    log,
-    signal,
-    leases,
-    openDeploys: () => openDeploys(fleet, inputs, { here: process.cwd(), signal }),
-  };
-  let stopped: string | undefined;
-  for (const name of names) {
-    const scenario = scenarios[name];
-    for (let count = 1; count <= repeat; count += 1) {
-      if (stopped !== undefined) {
-        done.get(name)?.push(runReport({ scenario, reason: `not run: ${stopped}`, whole: true }, requestsPerS));
-        break;
-      }
-      const result = await deps.log.group(name, () => runScenario(context, scenario));
-      const report = runReport(result, requestsPerS);
-      done.get(name)?.push(report);
-      deps.log.info(oneLine(name, report));
-      if (isBroken(result) && !result.whole) stopped = `the fleet is not steady since ${name}`;
-      if (deps.signal.aborted) stopped = 'cancelled';
-    }
-  }
-  return done;
-}
-
 /** Throws a FiredrillError (`config`) when nobody wants this environment drilled now: it stays as it is, and so does its last report. */
 function refuseWhenOff(environment: Environment, env: DrillDeps['env']): void {
   const killSwitch = (env.FIREDRILL_DRILL ?? '').toLowerCase() === 'off';
@@ -217,9 +186,4 @@ function refuseWhenOff(environment: Environment, env: DrillDeps['env']): void {
 
 function roundedClock({ node, offsetMs, errorMs }: ClockOffset): ClockOffset {
   return { node, offsetMs: Math.round(offsetMs * 10) / 10, errorMs: Math.round(errorMs * 10) / 10 };
-}
-
-function oneLine(name: string, run: RunReport): string {
-  const figures = `recovery ${run.recoveryMs ?? '-'} ms, ${run.failedRequests} of ${run.requests} requests failed, ${run.lostWrites} of ${run.ackedWrites} acknowledged writes lost`;
-  return `${name.padEnd(20)} ${run.ok ? 'ok ' : 'RED'}  ${figures}${run.reason === null ? '' : `  (${run.reason})`}`;
 }

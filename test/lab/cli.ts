@@ -17,6 +17,7 @@ npm run lab -- plan              what a rollout of this work tree would change
 npm run lab -- rollout           rolls this work tree out; --force tries again what failed before
 npm run lab -- rollback          back to before the last rollout
 npm run lab -- drill [NAME...]   drill.yml with these scenarios; 'all' for every one
+      --repeat N                 until each has run N times; goes on with what out/drill.jsonl has of the deployed commit
 npm run lab -- ssh NODE [CMD]    a shell on a node, or a command
 npm run lab -- down              removes everything
 
@@ -29,6 +30,7 @@ try {
       keep: { type: 'boolean', default: false },
       verbose: { type: 'boolean', default: false },
       force: { type: 'boolean', default: false },
+      repeat: { type: 'string', default: '' },
       from: { type: 'string', default: clone },
       help: { type: 'boolean', default: false },
     },

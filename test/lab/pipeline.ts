@@ -13,7 +13,12 @@ export interface PipelineOptions {
   readonly verbose: boolean;
   /** The git clone whose work tree is deployed. */
   readonly from: string;
+  /** How often a drill runs each scenario, what out/drill.jsonl has counted; empty: as the environment says. */
+  readonly repeat: string;
 }
+
+/** Every run of every drill, a line each. */
+export const runsFile = `${outDir}/drill.jsonl`;
 
 /** A merge to main, as GitHub would see it: the pull request of the commit is merged, deploy.yml runs on the push. */
 export async function deploy(options: PipelineOptions): Promise<RunResult> {
@@ -35,7 +40,7 @@ export async function deploy(options: PipelineOptions): Promise<RunResult> {
 export async function drill(scenarios: readonly string[], options: PipelineOptions): Promise<RunResult> {
   // A drill that dies must not leave the last one's figures as its own.
   for (const file of ['drill.json', 'pull-request.md', 'summary.md']) rmSync(`${outDir}/${file}`, { force: true });
-  const inputs = { environment: environmentName, scenarios: scenarios.join(' ') };
+  const inputs = { environment: environmentName, scenarios: scenarios.join(' '), repeat: options.repeat };
   const result = await run('drill.yml', { name: 'workflow_dispatch', inputs }, sourceCommit(options.from), options);
   const report = result.artifacts['drill-report'];
   if (report !== undefined) cpSync(report, outDir, { recursive: true });
@@ -86,7 +91,7 @@ async function run(
       sourceRepo: options.from,
       logDir: `${outDir}/logs`,
       secrets: { FIREDRILL_SECRET: new Secret(FIREDRILL_SECRET), LINODE_TOKEN: new Secret(LINODE_TOKEN) },
-      vars: { FIREDRILL_ENVIRONMENT: environmentName },
+      vars: { FIREDRILL_ENVIRONMENT: environmentName, FIREDRILL_RUNS: runsFile },
       githubApiUrl: `http://${region.host}:${region.githubApiPort}`,
       token: new Secret(GITHUB_TOKEN),
       workDir,

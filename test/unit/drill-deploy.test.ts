@@ -58,7 +58,7 @@ function open() {
   const environment = labEnvironment();
   const nodes = environment.nodes.map((node) => ({ ...node, ssh: { node: node.name, exec } }));
   const inputs = { environment: 'lab', fleetSecret: new Secret('f'.repeat(32)), linodeToken: new Secret('t') };
-  const rest = { githubToken: undefined, scenarios: 'core', repeat: undefined, out: 'out' } as const;
+  const rest = { githubToken: undefined, scenarios: 'core', repeat: undefined, out: 'out', runs: '' } as const;
   const { signal } = new AbortController();
   return openDeploys({ environment, nodes } as unknown as Fleet, { ...inputs, ...rest }, { here, signal });
 }

@@ -64,6 +64,7 @@ function drill(github: Partial<Github>) {
     scenarios: 'core',
     repeat: undefined,
     out,
+    runs: join(out, 'drill.jsonl'),
   } as const;
   return run(inputs, deps);
 }

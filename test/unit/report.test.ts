@@ -21,6 +21,7 @@ const green: RunReport = {
   failedRequests: 0,
   ackedWrites: 2250,
   lostWrites: 0,
+  falseFailovers: 0,
   alert: null,
   reason: null,
   detail: {

@@ -289,3 +289,12 @@ describe('the verdict', () => {
     expect(judge(failoverExpected, 2000, recording([])).reasons.join()).toContain('nothing was measured');
   });
 });
+
+test('a failover more than the scenario is about is a false one', () => {
+  const history = stalled(1000, 1100, 3000);
+  const seen = (failovers: 0 | 1 | 2 | 'any', phases: Phases) =>
+    judge({ ...failoverExpected, failovers }, 2000, recording(history, { phases })).falseFailovers;
+  expect([seen(1, failedOver), seen(0, failedOver), seen(0, noFailover), seen(2, failedOver)]).toEqual([0, 1, 0, 0]);
+  expect(seen(1, { ...failedOver, failovers: 3 })).toBe(2);
+  expect(seen('any', failedOver)).toBe(0);
+});

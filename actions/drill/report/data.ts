@@ -44,6 +44,8 @@ export interface RunReport {
   readonly failedRequests: number;
   readonly ackedWrites: number;
   readonly lostWrites: number;
+  /** Failovers that nothing called for. */
+  readonly falseFailovers: number;
   readonly alert: { readonly name: string; readonly firedMs: number } | null;
   /** Why it is red; null when it is green. */
   readonly reason: string | null;
@@ -86,6 +88,7 @@ export function runReport(run: Run | BrokenRun, requestsPerS: number): RunReport
     failedRequests: verdict.failedRequests,
     ackedWrites: verdict.ackedWrites,
     lostWrites: verdict.lostWrites,
+    falseFailovers: verdict.falseFailovers,
     alert: verdict.alert,
     reason: verdict.ok ? null : verdict.reasons.join('; '),
     detail: {
@@ -140,6 +143,7 @@ const nothingMeasured: Omit<RunReport, 'reason'> = {
   failedRequests: 0,
   ackedWrites: 0,
   lostWrites: 0,
+  falseFailovers: 0,
   alert: null,
   detail: null,
 };

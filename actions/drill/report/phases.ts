@@ -23,6 +23,13 @@ export function phasesOfRun(run: RunReport): Phase[] {
     .sort((a, b) => a.atMs - b.atMs);
 }
 
+/** The phase that took longest on the way to the last client, and how long (ms). Undefined when none was seen. Pure. */
+export function longestPhase(run: RunReport): { readonly name: string; readonly tookMs: number } | undefined {
+  const phases = phasesOfRun(run).filter(({ atMs }) => atMs <= (run.recoveryMs ?? 0));
+  const took = phases.map(({ name, atMs }, index) => ({ name, tookMs: atMs - (phases[index - 1]?.atMs ?? 0) }));
+  return took.sort((a, b) => b.tookMs - a.tookMs)[0];
+}
+
 /** A Mermaid gantt of the slowest recovery: each bar is the time from one phase to the next. Undefined when nothing was slow. */
 export function gantt(scenarios: readonly ScenarioReport[]): string | undefined {
   const slowest = slowestRun(scenarios);

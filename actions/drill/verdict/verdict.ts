@@ -43,6 +43,8 @@ export interface Verdict extends Recovery {
   readonly lostWrites: number;
   /** Keys with a read on the way that showed what was not so any more. Reads are no part of the promise. */
   readonly staleReads: number;
+  /** Failovers that nothing called for. */
+  readonly falseFailovers: number;
   /** What the history can't be explained with, as the checker says it, the worst first. */
   readonly violations: readonly Violation[];
   readonly lag: ProbeLag;
@@ -106,6 +108,7 @@ export function judge(scenario: Judged, budgetMs: number, recording: Recording):
     ackedWrites: history.filter(acknowledged).length,
     lostWrites: lost,
     staleReads: count('stale'),
+    falseFailovers: falseFailovers(scenario.failovers, phases.failovers, switched),
     violations: [...violations].sort((a, b) => Number(a.kind === 'stale') - Number(b.kind === 'stale')),
     lag,
     alert: alertOf(scenario.alert, recording),
@@ -159,6 +162,11 @@ function wrongFailovers(wanted: Judged['failovers'], seen: number, switched: boo
   return seen > wanted || (wanted > 1 && seen < wanted)
     ? `${plural(seen, 'failover')} happened, ${wanted} were expected`
     : undefined;
+}
+
+function falseFailovers(wanted: Judged['failovers'], seen: number, switched: boolean): number {
+  if (wanted === 'any') return 0;
+  return Math.max(seen, switched ? 1 : 0, wanted) - wanted;
 }
 
 function said(applies: boolean, reason: string): string | undefined {

@@ -3,17 +3,28 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { scenarioNames } from '../../../actions/core/environment/schema.ts';
+import { readRuns, runsOf } from '../../../actions/drill/runs/file.ts';
+import { summaryOfRuns } from '../../../actions/drill/runs/summary.ts';
 import { asked } from '../fleet.ts';
-import { drill, mustSucceed, type PipelineOptions } from '../pipeline.ts';
+import { drill, mustSucceed, type PipelineOptions, runsFile } from '../pipeline.ts';
 import { isInside, mustBeUp, runInside } from './inside.ts';
 
 /** `drill [NAME...]` on a kept fleet. */
 export async function drillKept(names: readonly string[], options: PipelineOptions): Promise<number> {
   mustBeUp();
   if (!isInside) return await runInside(['drill', ...names], options);
-  mustSucceed(await drill(names.includes('all') ? scenarioNames : names, options));
+  const result = await drill(names.includes('all') ? scenarioNames : names, options);
+  if (options.repeat !== '') sayRuns();
+  mustSucceed(result);
   console.log('the report is out/pull-request.md, the figures are out/drill.json');
   return 0;
+}
+
+function sayRuns(): void {
+  const runs = readRuns(runsFile);
+  const last = runs.at(-1);
+  console.log(`\n${summaryOfRuns(last === undefined ? [] : runsOf(runs, last))}\n`);
+  console.log('every run is a line of out/drill.jsonl; move it away to measure from the start');
 }
 
 /** `rollout` on a kept fleet: the rollout action's code on this work tree, with the binary that belongs to its c-app/. */
