@@ -36,12 +36,21 @@ export interface Github {
   /** Safe to repeat, both of them. */
   addLabel(number: number, label: string): Promise<void>;
   removeLabel(number: number, label: string): Promise<void>;
-  /** Undefined when there is no such file, or no such branch. */
+  /** The commits that `head` has and `base` hasn't, oldest first; GitHub lists 250 at most. */
+  compare(base: string, head: string): Promise<Comparison>;
+  /** Of a branch, a tag or a commit. Undefined when there is no such file, or no such branch. */
   readFile(branch: string, path: string): Promise<StoredFile | undefined>;
   /** Compare-and-set: false when the file is not the version `replaces` any more, or is there although it should not be. */
   writeFile(write: FileWrite): Promise<boolean>;
   /** One that is there stays as it is. */
   makeBranch(branch: string, sha: string): Promise<void>;
+}
+
+export interface Comparison {
+  readonly total: number;
+  readonly commits: readonly { readonly sha: string; readonly title: string }[];
+  /** The page that shows the difference. */
+  readonly url: string;
 }
 
 export interface StoredFile {
@@ -108,6 +117,7 @@ export function githubApi(options: GithubOptions): Github {
       attempt(`comment on ${commit_sha}`, () =>
         upsert({ ...commitComments(octokit, at, commit_sha), isOwn }, marker, body),
       ),
+    compare: (base, head) => attempt(`commits from ${base} to ${head}`, () => compare(octokit, at, base, head)),
     ...labels(octokit, at),
     ...files(octokit, at),
   };
@@ -139,6 +149,13 @@ async function pullOfCommit(octokit: Octokit, at: At, sha: string): Promise<Pull
   const merged = data.filter((pull) => pull.merged_at !== null);
   const pull = merged.find((each) => each.merge_commit_sha === sha) ?? merged[0] ?? data[0];
   return pull === undefined ? undefined : { number: pull.number, title: pull.title, url: pull.html_url };
+}
+
+async function compare(octokit: Octokit, at: At, base: string, head: string): Promise<Comparison> {
+  const basehead = `${base}...${head}`;
+  const { data } = await octokit.rest.repos.compareCommitsWithBasehead({ ...at, basehead, per_page: 100 });
+  const commits = data.commits.map(({ sha, commit }) => ({ sha, title: commit.message.split('\n', 1)[0] ?? '' }));
+  return { total: data.total_commits, commits, url: data.html_url };
 }
 
 async function upsert(store: CommentStore, marker: string, body: string): Promise<PostedComment> {

@@ -7,6 +7,7 @@ import type { Log } from '../core/log.ts';
 import { type Night, nightOf } from './history/night.ts';
 import { appendNight, readHistory } from './history/store.ts';
 import type { DrillInputs } from './inputs.ts';
+import { changedSince } from './report/changed.ts';
 import { type CommentContext, commentOf, summaryOf } from './report/comment.ts';
 import { type DrillReport, reasonsOf } from './report/data.ts';
 import { postComment } from './report/post.ts';
@@ -28,10 +29,12 @@ export async function publish(
   environment: Environment,
   { inputs, deps, github }: Destination,
 ): Promise<DrillResult> {
+  const history = await nightsBefore(github, environment.name, deps.log);
   const context: CommentContext = {
     runUrl: runUrlOf(deps.env),
     requestTimeoutMs: environment.drill.requestTimeoutMs,
-    history: await nightsBefore(github, environment.name, deps.log),
+    history,
+    changed: await changed(report, history, github, deps.log),
   };
   const comment = commentOf(report, context);
   const summary = summaryOf(report, context);
@@ -70,6 +73,16 @@ async function nightsBefore(github: Github | undefined, environment: string, log
     log.warning(`The history can't be read: ${messageOf(error)}`);
     return [];
   });
+}
+
+async function changed(
+  { environment, commit }: DrillReport,
+  history: readonly Night[],
+  github: Github | undefined,
+  log: Log,
+) {
+  if (github === undefined || commit === null) return undefined;
+  return await changedSince(github, history, environment, commit, log);
 }
 
 async function keep(report: DrillReport, github: Github, { env, log }: DrillDeps): Promise<void> {

@@ -9,9 +9,10 @@ import { startLinodeApi } from './linode-api/index.ts';
 import { openMachines } from './machines/machines.ts';
 import { serveMirror } from './machines/mirror.ts';
 import { sweep } from './machines/sweep.ts';
-import { lab, region, repository, stateDir } from './paths.ts';
+import { clone, lab, region, repository, stateDir } from './paths.ts';
 import { regionMachines } from './region-machines.ts';
 import { labSecrets } from './secrets.ts';
+import { fileOf } from './source.ts';
 
 const log = (line: string): void => console.log(`${new Date().toISOString()} ${line}`);
 const readyFile = `${stateDir}/region.ready`;
@@ -35,6 +36,7 @@ const github = await startGithubApi({
   token: secrets.GITHUB_TOKEN,
   repository,
   stateFile: `${stateDir}/github.json`,
+  file: (sha, path) => fileOf(clone, sha, path),
   log,
 });
 if (linode.checked) log("Linode's API is checked against Linode's own description");

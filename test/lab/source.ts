@@ -44,6 +44,17 @@ export function sourceCommit(folder: string): Source {
   }
 }
 
+/** A file of a commit of that clone; undefined when there is no such commit, or no such file in it. */
+export function fileOf(folder: string, sha: string, path: string): Buffer | undefined {
+  if (!/^[0-9a-f]{40}$/.test(sha)) return undefined;
+  const argv = ['-c', `safe.directory=${folder}`, '-C', folder, 'show', `${sha}:${path}`];
+  try {
+    return execFileSync('git', argv, { stdio: ['ignore', 'pipe', 'ignore'], timeout: 10_000 });
+  } catch {
+    return undefined;
+  }
+}
+
 function runGit(folder: string, args: readonly string[], env: Record<string, string>): string {
   // Under sudo the clone belongs to somebody else; that is who started us.
   return execFileSync('git', ['-c', `safe.directory=${folder}`, '-C', folder, ...args], {

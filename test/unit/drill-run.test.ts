@@ -40,6 +40,7 @@ function drill(github: Partial<Github>) {
     readFile: async () => undefined,
     writeFile: async () => true,
     makeBranch: async () => {},
+    compare: async () => expect.unreachable(),
     ...github,
   };
   const deps: DrillDeps = {

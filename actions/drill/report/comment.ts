@@ -1,7 +1,8 @@
 import type { Night } from '../history/night.ts';
 import { trustedLagMs } from '../probe/history.ts';
-import type { DrillReport, RunReport } from './data.ts';
-import { gantt, phasesOfRun } from './phases.ts';
+import { type Changed, changedSection } from './changed.ts';
+import type { DrillReport, RunReport, ScenarioReport } from './data.ts';
+import { gantt, longestPhase, phasesOfRun } from './phases.ts';
 import { changes, table, trendChart } from './table.ts';
 import { count, ms, plain, plural, sum } from './text.ts';
 
@@ -19,6 +20,8 @@ export interface CommentContext {
   readonly requestTimeoutMs: number;
   /** The drills before this one, in the order of time. */
   readonly history: readonly Night[];
+  /** Undefined: nobody can tell, or there was no drill before. */
+  readonly changed: Changed | undefined;
 }
 
 /** The whole report as Markdown, without the marker: the job summary. Pure. */
@@ -57,14 +60,16 @@ function essentials(report: DrillReport, context: CommentContext): string[] {
   if (report.notStarted !== null)
     return [`## Drill of ${report.environment} FAILED: it could not start`, noDrill(report)];
   const slowest = gantt(report.scenarios);
+  const trend = trendChart(report, context.history);
   return [
     `## ${verdictLine(report)}`,
     table(report.scenarios, context.history),
-    ...changes(report.scenarios, context.history),
     ...(report.ok ? [] : [redSection(report)]),
-    measured(report, context),
+    ...changes(report.scenarios, context.history),
+    ...(context.changed === undefined ? [] : [changedSection(context.changed)]),
     ...(slowest === undefined ? [] : ['### The slowest recovery', slowest]),
-    ...trendChart(report, context.history),
+    ...(trend === undefined ? [] : ['### The nights before', trend]),
+    ...measured(report, context),
   ];
 }
 
@@ -84,39 +89,59 @@ function verdictLine({ environment, ok, scenarios }: DrillReport): string {
   return `Drill of ${environment} ${head}: ${passed} of ${plural(scenarios.length, 'scenario')} in budget, ${writes}`;
 }
 
+const shownReasons = 3;
+
 function redSection(report: DrillReport): string {
   const red = report.scenarios.filter((scenario) => !scenario.ok);
-  const reasons = red.flatMap(({ name, runs }) =>
-    runs.filter((run) => !run.ok).map((run) => `- **${name}**: ${plain(run.reason ?? 'not measured')}`),
-  );
+  const again = red.map((scenario) => scenario.name).join(' ');
   return [
     '### What is red, and what to do',
     '',
-    ...reasons,
+    ...red.flatMap(redLines),
     '',
-    '1. Is the fleet whole? `npm run lab -- status` in the lab; elsewhere `systemctl status firedrill-heal.timer` on the node above: a fault that is still armed heals itself.',
-    '2. Look for the phase below that took longest: it says whose time it was (detection: `sentinel.downAfterMs`; election and promotion: the Sentinels; after the promotion: the service and its replicas).',
-    `3. See it again in the lab, on any machine: \`npm run lab -- drill ${red.map((scenario) => scenario.name).join(' ')}\``,
-    '4. Revert the last change when it is the cause; raise a budget only with a reason in the commit.',
+    '1. Is the fleet whole? `systemctl status firedrill-heal.timer` on the node that was broken: a fault that is still armed heals itself.',
+    '2. See it again, on any Debian machine: `sudo npm run lab -- --keep`, then',
+    '   ```sh',
+    `   sudo npm run lab -- drill ${again} --repeat 5`,
+    '   ```',
+    '3. Whose time was it? Until agreed: `sentinel.downAfterMs`; until promoted: the Sentinels; after that: the service and its replicas.',
+    '4. Revert what changed when it is the cause; raise a budget only with a reason in the commit.',
   ].join('\n');
 }
 
-function measured(report: DrillReport, context: CommentContext): string {
+function redLines({ name, runs }: ScenarioReport): string[] {
+  const red = runs.filter((run) => !run.ok);
+  const lines = red.slice(0, shownReasons).map((run) => {
+    const phase = longestPhase(run);
+    const longest = phase === undefined ? '' : ` (longest: until ${phase.name}, ${ms(phase.tookMs)})`;
+    return `- **${name}**: ${plain(run.reason ?? 'not measured')}${longest}`;
+  });
+  const more = red.length - lines.length;
+  return more > 0 ? [...lines, `- **${name}**: ${plural(more, 'more run')} of ${runs.length} red, see below`] : lines;
+}
+
+/** One line that all may need, what nobody may miss, and the rest folded. */
+function measured(report: DrillReport, context: CommentContext): string[] {
   const runs = report.scenarios.flatMap((scenario) => scenario.runs);
   const known = runs.flatMap((run) => (run.detail === null ? [] : [run.detail]));
   const first = known[0];
-  const when = `${commitOf(report)}, drilled ${report.startedAt} to ${report.finishedAt}`;
-  if (first === undefined) return `${when}. Nothing was measured.`;
+  const times = [report.startedAt, report.finishedAt].map((time) => time.slice(0, 16).replace('T', ' '));
+  const when = `${commitOf(report)}, drilled ${times.join(' to ')} UTC`;
+  if (first === undefined) return [`${when}. Nothing was measured.`];
   const late = Math.max(...known.map((detail) => detail.probe.lagMaxMs));
   const p99 = Math.max(...known.map((detail) => detail.probe.lagP99Ms));
   const unsure = Math.max(...known.map((detail) => detail.uncertaintyMs));
-  return [
-    `${when}, ${plural(runs.length, 'run')}.`,
+  const how = [
     `Load: ${first.probe.requestsPerS} requests/s through the load balancer, half of them writes, arriving by the clock whatever the answers did; deadline ${ms(context.requestTimeoutMs)}.`,
+    'Recovery is from the fault to the last client that is served again; a stall is the longest wait for one answer.',
     `The probe itself was at most ${late} ms late (p99 ${p99} ms); the moment of the fault is known to ${unsure} ms.`,
     clocks(report),
-    ...(late > trustedLagMs ? [`**More than ${trustedLagMs} ms late: do not trust the times.**`] : []),
   ].join(' ');
+  return [
+    ...(late > trustedLagMs ? [`**The probe was up to ${late} ms late: do not trust the times.**`] : []),
+    `${when}, ${plural(runs.length, 'run')}.`,
+    `<details><summary>How it was measured</summary>\n\n${how}\n\n</details>`,
+  ];
 }
 
 function clocks({ clocks: all }: DrillReport): string {

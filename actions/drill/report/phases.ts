@@ -30,16 +30,21 @@ export function longestPhase(run: RunReport): { readonly name: string; readonly 
   return took.sort((a, b) => b.tookMs - a.tookMs)[0];
 }
 
-/** A Mermaid gantt of the slowest recovery: each bar is the time from one phase to the next. Undefined when nothing was slow. */
+/**
+ * A Mermaid gantt of the slowest recovery: each bar is the time from one phase to the next, the longest of a red run marked, and the
+ * budget. Undefined when nothing was slow. Pure.
+ */
 export function gantt(scenarios: readonly ScenarioReport[]): string | undefined {
   const slowest = slowestRun(scenarios);
   if (slowest === undefined) return undefined;
   const { scenario, run } = slowest;
   const phases = phasesOfRun(run);
+  const longest = run.ok ? undefined : longestPhase(run)?.name;
   const bars = phases.map(({ name, atMs }, index) => {
     const from = phases[index - 1]?.atMs ?? 0;
     const label = `${name} (${atMs} ms)`;
-    return atMs > from ? `    ${label} :${from}, ${atMs}` : `    ${label} :milestone, ${atMs}, 0ms`;
+    const mark = name === longest ? 'crit, ' : '';
+    return atMs > from ? `    ${label} :${mark}${from}, ${atMs}` : `    ${label} :milestone, ${atMs}, 0ms`;
   });
   return [
     '```mermaid',
@@ -48,6 +53,7 @@ export function gantt(scenarios: readonly ScenarioReport[]): string | undefined 
     '    dateFormat x',
     '    axisFormat %S.%L',
     ...bars,
+    `    budget (${scenario.budgetMs} ms) :milestone, ${scenario.budgetMs}, 0ms`,
     '```',
   ].join('\n');
 }

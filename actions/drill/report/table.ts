@@ -3,19 +3,19 @@ import { chart, trendOf } from '../history/trend.ts';
 import type { DrillReport, RunReport, ScenarioReport } from './data.ts';
 import { count, ms, plain, sum } from './text.ts';
 
-/** A row for each scenario; the nights before and the alerts only where there are any. Pure. */
+/** A row for each scenario; the nights before and the alerts only where there are any. Times in ms. Pure. */
 export function table(scenarios: readonly ScenarioReport[], history: readonly Night[]): string {
   const before = scenarios.some((scenario) => trendOf(scenario, history) !== undefined);
+  const repeated = scenarios.some((scenario) => scenario.runs.length > 1);
   const columns: [string, string][] = [
     ['', '---'],
     ['scenario', '---'],
-    ['recovery p50 / p95 / max', '--:'],
+    [repeated ? 'recovery p50 / p95 / max' : 'recovery', '--:'],
     ['budget', '--:'],
     ...(before ? [['nights before', '--:'] as [string, string]] : []),
     ['longest stall', '--:'],
     ['failed requests', '--:'],
-    ['acknowledged writes', '--:'],
-    ['lost', '--:'],
+    ['lost writes', '--:'],
     ...(alerted(scenarios) ? [['alert', '---'] as [string, string]] : []),
   ];
   const head = [
@@ -35,19 +35,35 @@ function row(
 ): string {
   const stalls = runs.map((run) => run.stalledMs).filter((value) => value !== null);
   const lost = sum(runs, (run) => run.lostWrites);
+  const failed = sum(runs, (run) => run.failedRequests);
+  const writes = outOf(
+    lost,
+    sum(runs, (run) => run.ackedWrites),
+  );
   const cells = [
     ok ? 'ok' : '**RED**',
     name,
     ok ? recovery(recoveryMs, runs.length) : `**${recovery(recoveryMs, runs.length)}**`,
-    ms(budgetMs),
+    wide(ms(budgetMs)),
     ...before,
-    ms(stalls.length === 0 ? null : Math.max(...stalls)),
-    `${count(sum(runs, (run) => run.failedRequests))} of ${count(sum(runs, (run) => run.requests))}`,
-    count(sum(runs, (run) => run.ackedWrites)),
-    lost === 0 ? '0' : `**${count(lost)}**`,
+    wide(ms(stalls.length === 0 ? null : Math.max(...stalls))),
+    outOf(
+      failed,
+      sum(runs, (run) => run.requests),
+    ),
+    lost === 0 ? writes : `**${writes}**`,
     ...(alerts ? [alertCell(runs)] : []),
   ];
   return `| ${cells.join(' | ')} |`;
+}
+
+/** Kept on one line: a figure that is broken into two is read twice. */
+function wide(text: string): string {
+  return text.replaceAll(' ', '\u00a0');
+}
+
+function outOf(part: number, whole: number): string {
+  return wide(`${count(part)} of ${count(whole)}`);
 }
 
 function alerted(scenarios: readonly ScenarioReport[]): boolean {
@@ -58,14 +74,16 @@ function alerted(scenarios: readonly ScenarioReport[]): boolean {
 function alertCell(runs: readonly RunReport[]): string {
   const seen = runs.flatMap((run) => (run.alert === null ? [] : [run.alert]));
   const last = seen.sort((a, b) => b.firedMs - a.firedMs)[0];
-  return last === undefined ? '-' : `${plain(last.name)} after ${ms(last.firedMs)}`;
+  return last === undefined ? '-' : `${plain(last.name)} after ${wide(ms(last.firedMs))}`;
 }
 
 function nightsBefore(scenario: ScenarioReport, history: readonly Night[]): string[] {
   const trend = trendOf(scenario, history);
   if (trend === undefined) return ['-'];
   const { nights, medianMs, minMs, maxMs } = trend;
-  return [`${count(medianMs)} (${count(minMs)} to ${count(maxMs)}) ms in ${nights}`];
+  return [
+    `${wide(`${count(medianMs)} ms`)} (${wide(`${count(minMs)} to ${count(maxMs)}`)}, ${wide(`${nights} nights`)})`,
+  ];
 }
 
 /** What is outside the spread of the nights before. A warning, and not red: the budget says what is. */
@@ -83,16 +101,15 @@ export function changes(scenarios: readonly ScenarioReport[], history: readonly 
 }
 
 /** Of the scenario that recovered slowest tonight, if it has a history. */
-export function trendChart(report: DrillReport, history: readonly Night[]): string[] {
+export function trendChart(report: DrillReport, history: readonly Night[]): string | undefined {
   const slowest = [...report.scenarios].sort((a, b) => (b.recoveryMs.p50 ?? 0) - (a.recoveryMs.p50 ?? 0));
   const nights = [...history, nightOf(report, '')];
-  const drawn = slowest.map((scenario) => chart(scenario.name, nights)).find((each) => each !== undefined);
-  return drawn === undefined ? [] : ['### The nights before', drawn];
+  return slowest.map((scenario) => chart(scenario.name, nights)).find((each) => each !== undefined);
 }
 
 /** One run has one figure, not three. */
 function recovery({ p50, p95, max }: ScenarioReport['recoveryMs'], runs: number): string {
   if (max === null) return 'not measured';
-  if (runs === 1) return ms(max);
-  return `${[p50, p95, max].map((value) => count(value ?? 0)).join(' / ')} ms`;
+  if (runs === 1) return wide(ms(max));
+  return wide(`${[p50, p95, max].map((value) => count(value ?? 0)).join(' / ')} ms`);
 }

@@ -40,6 +40,30 @@ export function listCommits(repository: Repository, request: JsonRequest): JsonR
   );
 }
 
+/** `BASE...HEAD`: the commits that the head has and the base hasn't, oldest first, along first parents. */
+export function compareCommits(repository: Repository, request: JsonRequest): JsonReply {
+  const [base, head] = (request.params.range ?? '').split('...');
+  const { commits } = repository.store.data;
+  const found: StoredCommit[] = [];
+  for (let next = head; next !== base; ) {
+    const commit = commits.find((each) => each.sha === next);
+    if (commit === undefined) throw notFound();
+    found.unshift(commit);
+    next = commit.parents[0];
+  }
+  return {
+    status: 200,
+    body: {
+      html_url: `${repository.htmlUrl}/compare/${base}...${head}`,
+      status: found.length === 0 ? 'identical' : 'ahead',
+      ahead_by: found.length,
+      behind_by: 0,
+      total_commits: found.length,
+      commits: found.map((commit) => commitView(repository, commit)),
+    },
+  };
+}
+
 export function getRef(repository: Repository, request: JsonRequest): JsonReply {
   const ref = `refs/${request.params.ref}`;
   return { status: 200, body: refView(repository, request, ref) };
@@ -81,7 +105,8 @@ export function deleteRef(repository: Repository, request: JsonRequest): JsonRep
 
 export function getContents(repository: Repository, request: JsonRequest): JsonReply {
   const path = request.params.path ?? '';
-  const content = repository.store.data.contents[request.query.get('ref') ?? 'main']?.[path];
+  const ref = request.query.get('ref') ?? 'main';
+  const content = repository.store.data.contents[ref]?.[path] ?? repository.file?.(ref, path)?.toString('base64');
   if (content === undefined) throw notFound();
   return { status: 200, body: contentView(repository, path, content, true) };
 }

@@ -26,6 +26,8 @@ export interface GithubApiOptions {
   /** What it holds; survives the server. */
   readonly stateFile: string;
   readonly log: (line: string) => void;
+  /** A file of a commit that was pushed; undefined when there is none. Without it only what was written through the API is there. */
+  readonly file?: (sha: string, path: string) => Buffer | undefined;
   /** For tests: an answer instead of the real one. */
   readonly faults?: (request: JsonRequest) => Answer | undefined;
 }
@@ -53,7 +55,13 @@ export async function startGithubApi(options: GithubApiOptions): Promise<GithubA
     refs: {},
     contents: {},
   });
-  const repository: Repository = { owner, repo, store, htmlUrl: `https://github.com/${owner}/${repo}` };
+  const repository: Repository = {
+    owner,
+    repo,
+    store,
+    htmlUrl: `https://github.com/${owner}/${repo}`,
+    file: options.file,
+  };
   const routes = githubRoutes(repository);
   const server = await startJsonServer({
     host: options.host,

@@ -40,6 +40,7 @@ export function githubRoutes(repository: Repository): Route[] {
     route('PUT', '/pulls/{number}/merge', pulls.mergePull),
     route('GET', '/commits', git.listCommits),
     route('GET', '/commits/{sha}', git.getCommit),
+    route('GET', '/compare/{range}', git.compareCommits),
     route('GET', '/commits/{sha}/pulls', pulls.pullsOfCommit),
     route('GET', '/commits/{sha}/comments', (_, request) =>
       comments.listComments(repository, request, 'commitComments', onCommit(request)),

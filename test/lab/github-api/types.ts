@@ -79,6 +79,8 @@ export interface Repository {
   readonly store: StateFile<State>;
   /** Where a browser would go. */
   readonly htmlUrl: string;
+  /** A file of a commit that was pushed; undefined when there is none. */
+  readonly file?: ((sha: string, path: string) => Buffer | undefined) | undefined;
 }
 
 export function nextId(repository: Repository): number {
