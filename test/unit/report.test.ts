@@ -82,18 +82,18 @@ describe('the comment', () => {
 
   test('has a row for each scenario with what was measured against the budget', () => {
     expect(spaced(commentOf(report(green, red), context))).toContain(
-      '| | scenario | recovery | budget | longest stall | failed requests | lost writes |\n' +
+      '| | scenario | recovery (ms) | budget (ms) | longest stall (ms) | failed requests | lost writes |\n' +
         '|---|---|--:|--:|--:|--:|--:|\n' +
-        '| ok | redis-primary-0 | 1,432 ms | 5,000 ms | 1,433 ms | 0 of 4,500 | 0 of 2,250 |\n' +
-        '| **RED** | redis-primary-1 | **6,100 ms** | 5,000 ms | 1,433 ms | 0 of 4,500 | **3 of 2,250** |',
+        '| ok | redis-primary-0 | 1,432 | 5,000 | 1,433 | 0 of 4,500 | 0 of 2,250 |\n' +
+        '| **RED** | redis-primary-1 | **6,100** | 5,000 | 1,433 | 0 of 4,500 | **3 of 2,250** |',
     );
   });
 
   test('shows the percentiles when a scenario ran more than once', () => {
     const repeated = { ...report(green), scenarios: [scenarioReport('x', 5000, [green, red, green])] };
     const text = spaced(commentOf(repeated, context));
-    expect(text).toContain('**1,432 / 6,100 / 6,100 ms**');
-    expect(text).toContain('| recovery p50 / p95 / max |');
+    expect(text).toContain('**1,432 / 6,100 / 6,100**');
+    expect(text).toContain('| recovery p50 / p95 / max (ms) |');
   });
 
   test('says when red what is red, what to do, and how to see it again in the lab', () => {
@@ -163,7 +163,7 @@ describe('the comment', () => {
 test('a run that was not measured is red and has no figure', () => {
   const broken: RunReport = { ...red, recoveryMs: null, stalledMs: null, reason: 'no steady state', detail: null };
   const text = spaced(commentOf(report(broken), context));
-  expect(text).toContain('| **RED** | redis-primary-0 | **not measured** | 5,000 ms | - |');
+  expect(text).toContain('| **RED** | redis-primary-0 | **not measured** | 5,000 | - |');
   expect(reasonsOf(report(broken))).toEqual(['redis-primary-0: no steady state']);
 });
 

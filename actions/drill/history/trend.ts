@@ -45,14 +45,6 @@ export function medians(name: string, nights: readonly Night[]): number[] {
   });
 }
 
-/** Days, or times of day where one day has several: Mermaid draws what has the same label over each other. */
-function labels(times: readonly string[]): string[] {
-  const days = times.map((time) => time.slice(5, 10));
-  if (new Set(days).size === days.length) return days.map((day) => `"${day}"`);
-  const oneDay = new Set(days).size === 1;
-  return times.map((time) => `"${time.slice(oneDay ? 11 : 5, 19).replace('T', ' ')}"`);
-}
-
 /** A Mermaid chart of one scenario's last nights and tonight: p50 as bars, p95 as a line. Undefined with fewer than three. Pure. */
 export function chart(name: string, nights: readonly Night[]): string | undefined {
   const points = nights
@@ -60,16 +52,23 @@ export function chart(name: string, nights: readonly Night[]): string | undefine
       const found = night.scenarios.find((each) => each.name === name);
       return found === undefined || found.p50 === null || found.p95 === null
         ? []
-        : [{ at: night.at, p50: found.p50, p95: found.p95 }];
+        : [{ day: night.at.slice(0, 10), p50: found.p50, p95: found.p95 }];
     })
     .slice(-compared - 1);
   if (points.length < 3) return undefined;
   const most = Math.max(...points.map((point) => point.p95), 100);
+  // An axis of numbers: thirty dates would be written over each other, and two drills of one day would be drawn so.
   return [
     '```mermaid',
+    '---',
+    'config:',
+    '  xyChart: { width: 900, height: 280 }',
+    '  themeVariables:',
+    '    xyChart: { plotColorPalette: "#b6c8e0, #0550ae" }',
+    '---',
     'xychart-beta',
     `    title "${name}: recovery in ms, p50 (bars) and p95 (line)"`,
-    `    x-axis [${labels(points.map((point) => point.at)).join(', ')}]`,
+    `    x-axis "drills from ${points[0]?.day} to ${points.at(-1)?.day}, the last is this one" 1 --> ${points.length}`,
     `    y-axis "ms" 0 --> ${Math.ceil((most * 1.1) / 100) * 100}`,
     `    bar [${points.map((point) => point.p50).join(', ')}]`,
     `    line [${points.map((point) => point.p95).join(', ')}]`,

@@ -10,13 +10,13 @@ export function table(scenarios: readonly ScenarioReport[], history: readonly Ni
   const columns: [string, string][] = [
     ['', '---'],
     ['scenario', '---'],
-    [repeated ? 'recovery p50 / p95 / max' : 'recovery', '--:'],
-    ['budget', '--:'],
-    ...(before ? [['nights before', '--:'] as [string, string]] : []),
-    ['longest stall', '--:'],
+    [repeated ? 'recovery p50 / p95 / max (ms)' : 'recovery (ms)', '--:'],
+    ['budget (ms)', '--:'],
+    ...(before ? [['nights before (ms)', '--:'] as [string, string]] : []),
+    ['longest stall (ms)', '--:'],
     ['failed requests', '--:'],
     ['lost writes', '--:'],
-    ...(alerted(scenarios) ? [['alert', '---'] as [string, string]] : []),
+    ...(alerted(scenarios) ? [['alert, after (ms)', '---'] as [string, string]] : []),
   ];
   const head = [
     `| ${columns.map(([name]) => name).join(' | ')} |`.replace('|  |', '| |'),
@@ -44,9 +44,9 @@ function row(
     ok ? 'ok' : '**RED**',
     name,
     ok ? recovery(recoveryMs, runs.length) : `**${recovery(recoveryMs, runs.length)}**`,
-    wide(ms(budgetMs)),
+    count(budgetMs),
     ...before,
-    wide(ms(stalls.length === 0 ? null : Math.max(...stalls))),
+    stalls.length === 0 ? '-' : count(Math.max(...stalls)),
     outOf(
       failed,
       sum(runs, (run) => run.requests),
@@ -74,16 +74,14 @@ function alerted(scenarios: readonly ScenarioReport[]): boolean {
 function alertCell(runs: readonly RunReport[]): string {
   const seen = runs.flatMap((run) => (run.alert === null ? [] : [run.alert]));
   const last = seen.sort((a, b) => b.firedMs - a.firedMs)[0];
-  return last === undefined ? '-' : `${plain(last.name)} after ${wide(ms(last.firedMs))}`;
+  return last === undefined ? '-' : `${plain(last.name)} ${count(last.firedMs)}`;
 }
 
 function nightsBefore(scenario: ScenarioReport, history: readonly Night[]): string[] {
   const trend = trendOf(scenario, history);
   if (trend === undefined) return ['-'];
-  const { nights, medianMs, minMs, maxMs } = trend;
-  return [
-    `${wide(`${count(medianMs)} ms`)} (${wide(`${count(minMs)} to ${count(maxMs)}`)}, ${wide(`${nights} nights`)})`,
-  ];
+  const { medianMs, minMs, maxMs } = trend;
+  return [`${count(medianMs)} (${wide(`${count(minMs)} to ${count(maxMs)}`)})`];
 }
 
 /** What is outside the spread of the nights before. A warning, and not red: the budget says what is. */
@@ -94,10 +92,10 @@ export function changes(scenarios: readonly ScenarioReport[], history: readonly 
     const { tonight, nights, minMs, maxMs, confidence } = trend;
     const percent = Math.floor(confidence * 100);
     return [
-      `- **${scenario.name}** is ${tonight} than on each of the last ${nights} nights (${ms(scenario.recoveryMs.p50)} against ${count(minMs)} to ${ms(maxMs)}): a change with ${percent} % confidence.`,
+      `**${scenario.name}** is ${tonight} than on each of the last ${nights} nights (${ms(scenario.recoveryMs.p50)} against ${count(minMs)} to ${ms(maxMs)}): a change with ${percent} % confidence.`,
     ];
   });
-  return lines.length === 0 ? [] : [lines.join('\n')];
+  return lines;
 }
 
 /** Of the scenario that recovered slowest tonight, if it has a history. */
@@ -110,6 +108,6 @@ export function trendChart(report: DrillReport, history: readonly Night[]): stri
 /** One run has one figure, not three. */
 function recovery({ p50, p95, max }: ScenarioReport['recoveryMs'], runs: number): string {
   if (max === null) return 'not measured';
-  if (runs === 1) return wide(ms(max));
-  return wide(`${[p50, p95, max].map((value) => count(value ?? 0)).join(' / ')} ms`);
+  if (runs === 1) return count(max);
+  return wide(`${[p50, p95, max].map((value) => count(value ?? 0)).join(' / ')}`);
 }
