@@ -18,6 +18,7 @@ npm run lab -- rollout           rolls this work tree out; --force tries again w
 npm run lab -- rollback          back to before the last rollout
 npm run lab -- drill [NAME...]   drill.yml with these scenarios; 'all' for every one
       --repeat N                 until each has run N times; goes on with what out/drill.jsonl has of the deployed commit
+      --against reference        the document's settings beside ours: kill, hang, partition; or those named
 npm run lab -- ssh NODE [CMD]    a shell on a node, or a command
 npm run lab -- down              removes everything
 
@@ -30,6 +31,7 @@ try {
       keep: { type: 'boolean', default: false },
       verbose: { type: 'boolean', default: false },
       force: { type: 'boolean', default: false },
+      against: { type: 'string', default: '' },
       repeat: { type: 'string', default: '' },
       from: { type: 'string', default: clone },
       help: { type: 'boolean', default: false },

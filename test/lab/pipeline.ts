@@ -15,6 +15,8 @@ export interface PipelineOptions {
   readonly from: string;
   /** How often a drill runs each scenario, what out/drill.jsonl has counted; empty: as the environment says. */
   readonly repeat: string;
+  /** `reference`: a drill measures those settings, too; empty: ours alone. */
+  readonly against: string;
 }
 
 /** Every run of every drill, a line each. */

@@ -41,7 +41,8 @@ async function outside(): Promise<number> {
 }
 
 async function bench(): Promise<number> {
-  if (!existsSync(binaryPath)) mustSucceed(await deploy({ verbose: values.verbose, from: clone, repeat: '' }));
+  if (!existsSync(binaryPath))
+    mustSucceed(await deploy({ verbose: values.verbose, from: clone, repeat: '', against: '' }));
   const commit = execFileSync('git', ['rev-parse', 'HEAD'], { cwd: clone, encoding: 'utf8' }).trim();
   const before = values.more ? earlier(commit) : undefined;
   const startedAt = before?.startedAt ?? new Date().toISOString();

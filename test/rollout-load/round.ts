@@ -60,7 +60,14 @@ const secrets = () => {
 async function labFleet(): Promise<Fleet> {
   const nothing = { env: {}, mask: () => {}, writeSummary: async () => {}, log: plainLog(() => {}) };
   const deps = realDeps({ ...nothing, signal: new AbortController().signal });
-  const inputs = { environment: environmentName, scenarios: [], repeat: 1, githubToken: undefined, out: '', runs: '' } as const;
+  const inputs = {
+    environment: environmentName,
+    scenarios: [],
+    repeat: 1,
+    githubToken: undefined,
+    out: '',
+    runs: '',
+  } as const;
   const environment = loadEnvironment(`${clone}/environments/${environmentName}.yaml`);
   return await deps.openFleet({ ...inputs, ...secrets() }, environment);
 }

@@ -9,8 +9,8 @@ export const isInside = process.env.FIREDRILL_LAB_INSIDE === '1';
 
 /** Runs a lab command once more inside the lab's network namespace, from where the machines and the APIs can be reached. Gives its exit code. */
 export async function runInside(words: readonly string[], options: PipelineOptions): Promise<number> {
-  const { from, verbose, repeat } = options;
-  const flags = [`--from=${from}`, ...(verbose ? ['--verbose'] : []), ...(repeat === '' ? [] : [`--repeat=${repeat}`])];
+  const { from, verbose, repeat, against } = options;
+  const flags = [`--from=${from}`, `--repeat=${repeat}`, `--against=${against}`, ...(verbose ? ['--verbose'] : [])];
   return await runScriptInside(`${clone}/test/lab/cli.ts`, [...flags, ...words]);
 }
 

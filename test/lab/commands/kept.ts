@@ -7,12 +7,15 @@ import { readRuns, runsOf } from '../../../actions/drill/runs/file.ts';
 import { summaryOfRuns } from '../../../actions/drill/runs/summary.ts';
 import { asked } from '../fleet.ts';
 import { drill, mustSucceed, type PipelineOptions, runsFile } from '../pipeline.ts';
+import { drillAgainst } from './against.ts';
 import { isInside, mustBeUp, runInside } from './inside.ts';
 
 /** `drill [NAME...]` on a kept fleet. */
 export async function drillKept(names: readonly string[], options: PipelineOptions): Promise<number> {
   mustBeUp();
   if (!isInside) return await runInside(['drill', ...names], options);
+  if (options.against === 'reference') return await drillAgainst(names, options);
+  if (options.against !== '') throw new Error(`--against ${options.against}: there is only the reference`);
   const result = await drill(names.includes('all') ? scenarioNames : names, options);
   if (options.repeat !== '') sayRuns();
   mustSucceed(result);
