@@ -109,10 +109,10 @@ function redSection(report: DrillReport): string {
   ].join('\n');
 }
 
-function redLines({ name, runs }: ScenarioReport): string[] {
+function redLines({ name, runs, budgetMs }: ScenarioReport): string[] {
   const red = runs.filter((run) => !run.ok);
   const lines = red.slice(0, shownReasons).map((run) => {
-    const phase = longestPhase(run);
+    const phase = (run.recoveryMs ?? 0) > budgetMs ? longestPhase(run) : undefined;
     const longest = phase === undefined ? '' : ` (longest: until ${phase.name}, ${ms(phase.tookMs)})`;
     return `- **${name}**: ${plain(run.reason ?? 'not measured')}${longest}`;
   });

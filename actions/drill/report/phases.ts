@@ -31,15 +31,15 @@ export function longestPhase(run: RunReport): { readonly name: string; readonly 
 }
 
 /**
- * A Mermaid gantt of the slowest recovery: each bar is the time from one phase to the next, the longest of a red run marked, and the
- * budget. Undefined when nothing was slow. Pure.
+ * A Mermaid gantt of the slowest recovery: each bar is the time from one phase to the next, the longest marked when the budget
+ * was missed, and the budget. Undefined when nothing was slow. Pure.
  */
 export function gantt(scenarios: readonly ScenarioReport[]): string | undefined {
   const slowest = slowestRun(scenarios);
   if (slowest === undefined) return undefined;
   const { scenario, run } = slowest;
   const phases = phasesOfRun(run);
-  const longest = run.ok ? undefined : longestPhase(run)?.name;
+  const longest = (run.recoveryMs ?? 0) > scenario.budgetMs ? longestPhase(run)?.name : undefined;
   const bars = phases.map(({ name, atMs }, index) => {
     const from = phases[index - 1]?.atMs ?? 0;
     const label = `${name} (${atMs} ms)`;
