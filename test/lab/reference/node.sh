@@ -49,14 +49,16 @@ case $action in
     peers=$(printf '%s, ' "$@")
     systemd-run --quiet --collect --unit="$name-uncut" --on-active="$seconds" --timer-property=AccuracySec=100ms \
       /usr/sbin/nft delete table inet firedrill_reference
-    rules=''
-    for side in saddr daddr; do
-      hook=$([ "$side" = saddr ] && echo input || echo output)
-      rules="$rules chain $hook { type filter hook $hook priority -300; "
-      rules="$rules ip $side { ${peers%, } } tcp sport { $ports } drop; ip $side { ${peers%, } } tcp dport { $ports } drop; }"
-    done
+    # side HOOK ADDRESS-OF: a chain that drops both directions of the reference's connections
+    side() {
+      printf 'chain %s { type filter hook %s priority -300\n' "$1" "$1"
+      printf 'ip %s { %s } tcp %s { %s } drop\n' "$2" "${peers%, }" sport "$ports" "$2" "${peers%, }" dport "$ports"
+      printf '}\n'
+    }
+    rules="$(side input saddr)
+$(side output daddr)"
     echo now
-    echo "table inet firedrill_reference { $rules }" | nft -f -
+    printf 'table inet firedrill_reference {\n%s\n}\n' "$rules" | nft -f -
     ;;
   mend)
     uncut
