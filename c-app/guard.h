@@ -5,10 +5,9 @@
  * characters) and the fingerprint of the write (11), with the condition after it: nothing for none, '*' the session must exist,
  * '-' it must not, else the etag that it must have; and the etag and the value as they are stored, '' to delete the session.
  *
- * The answer tells of the writes that were not simply applied, two elements each: the session's place in KEYS, and the tag with
- * the outcome in its first place: '0' nothing there to delete, '!' the condition did not hold. Of a request that was seen before:
- * '=' and the tag that it had then. Its record is given a new lifetime, so that a WAIT after it waits for what the first one
- * wrote too.
+ * The answer, for each write: nil when it was applied; else its tag with the outcome in the first place, '0' nothing there to
+ * delete, '!' the condition did not hold; of a request that was seen before '=' and the tag that it had then. Its record is given
+ * a new lifetime, so that a WAIT after it waits for what the first one wrote too.
  *
  * "#!lua" makes Redis refuse the whole script, and not the first write in it, when it can't take writes (READONLY,
  * NOREPLICAS, OOM, MISCONF). pcall: a key that holds no session has no version, and must not end the batch.
@@ -49,10 +48,7 @@ static const char guard_script[] =
     "      call('SET', request, tag, 'PXAT', forget)\n"
     "    end\n"
     "  end\n"
-    "  if outcome ~= '+' then\n"
-    "    answer[#answer + 1] = i\n"
-    "    answer[#answer + 1] = tag\n"
-    "  end\n"
+    "  answer[(i + 1) / 2] = outcome ~= '+' and tag\n"
     "end\n"
     "return answer\n";
 

@@ -219,27 +219,21 @@ static bool failed(struct store *s, const struct rconn_answer *a) {
   return true;
 }
 
-static void on_got(void *owner, const struct rconn_answer *a) {
-  const redisReply *r = a->reply;
-  if (failed(((struct lane *)owner)->s, a)) return;
-  size_t i = 0;
-  for (struct store_op *op = a->arg, *next; op != NULL; op = next) {
-    const redisReply *value = i < r->elements ? r->element[i++] : r;
-    next = after(op);
-    if (value->type == REDIS_REPLY_STRING && value->len >= STORE_ETAG_LEN) {
-      op->state = STORE_IDLE;
-      op->done(op, STORE_OK, value->str + STORE_ETAG_LEN, value->len - STORE_ETAG_LEN, value->str);
-    } else if (value->type == REDIS_REPLY_NIL) {
-      finish(op, STORE_ABSENT, "", NULL);
-    } else {
-      finish(op, STORE_UNAVAILABLE, "the key holds something that is no session", NULL);
-    }
+static void take_value(struct store_op *op, const redisReply *r) {
+  bool absent = r->type == REDIS_REPLY_NIL;
+  op->state = STORE_IDLE;
+  if (r->type == REDIS_REPLY_STRING && r->len >= STORE_ETAG_LEN) {
+    op->done(op, STORE_OK, r->str + STORE_ETAG_LEN, r->len - STORE_ETAG_LEN, r->str);
+  } else {
+    finish(op, absent ? STORE_ABSENT : STORE_UNAVAILABLE, absent ? "" : "the key holds something that is no session", NULL);
   }
 }
 
-/* What the script said of a write that it did not simply apply; guard.h. */
+/* What the script said of a write; guard.h. */
 static bool take_outcome(struct store_op *op, const redisReply *r) {
   bool seen = r->type == REDIS_REPLY_STRING && r->str[0] == '=';
+  op->outcome = STORE_OK;
+  if (r->type == REDIS_REPLY_NIL) return true;
   if (r->type != REDIS_REPLY_STRING || r->len != (size_t)seen + STORE_TAG_LEN) return false;
   const char *tag = r->str + seen, *fingerprint = tag + 1 + STORE_ETAG_LEN;
   metrics.guarded += seen;
@@ -252,23 +246,23 @@ static bool take_outcome(struct store_op *op, const redisReply *r) {
   return true;
 }
 
-static void on_wrote(void *owner, const struct rconn_answer *a) {
+static void on_answer(void *owner, const struct rconn_answer *a) {
   struct lane *l = owner;
-  const redisReply *r = a->reply;
+  size_t i = 0;
   if (failed(l->s, a)) return;
-  l->s->diskless = false;
-  size_t told = 0;
-  long long i = 1;
-  for (struct store_op *op = a->arg, *next; op != NULL; op = next, i += 2) {
+  if (((const struct store_op *)a->arg)->kind != STORE_GET) l->s->diskless = false;
+  for (struct store_op *op = a->arg, *next; op != NULL; op = next) {
+    const redisReply *r = i < a->reply->elements ? a->reply->element[i++] : a->reply;
     next = after(op);
     op->sent = true;
-    op->outcome = STORE_OK;
-    bool otherwise = told + 1 < r->elements && r->element[told]->integer == i;
-    if (otherwise) told += 2;
-    if (otherwise && !take_outcome(op, r->element[told - 1])) {
+    if (op->kind == STORE_GET) {
+      take_value(op, r);
+    } else if (!take_outcome(op, r)) {
       unavailable(op, "Redis gave an answer of another type");
     } else if (!replicated(l->s)) {
       acknowledge(l->s, op);
+    } else if (l->conn == NULL) {
+      hold_again(l->s, op); /* a callback ended the connection, and with it the wait for this batch */
     } else {
       op->state = STORE_APPLIED;
       hold_return(&l->batch, &op->item);
@@ -348,8 +342,8 @@ static struct store_op *take_batch(struct hold *h, size_t *count) {
 }
 
 /* Like the next ones: false when memory is short, and the requests are back in the queue. */
-static bool end_batch(struct store *s, struct rconn *c, rconn_reply_fn *fn, struct store_op *first) {
-  return rconn_end(c, fn, first, 0) || !failed(s, &(struct rconn_answer){.arg = first});
+static bool end_batch(struct store *s, struct rconn *c, struct store_op *first) {
+  return rconn_end(c, on_answer, first, 0) || !failed(s, &(struct rconn_answer){.arg = first});
 }
 
 static bool send_reads(struct store *s) {
@@ -359,7 +353,7 @@ static bool send_reads(struct store *s) {
   struct store_op *first = take_batch(&s->reads, &count);
   rconn_begin(c, head, (size_t)snprintf(head, sizeof head, "*%zu\r\n$4\r\nMGET\r\n", 1 + count));
   for (const struct store_op *op = first; op != NULL; op = after(op)) rconn_arg2(c, "session:", 8, op->id, op->id_len);
-  return end_batch(s, c, on_got, first);
+  return end_batch(s, c, first);
 }
 
 static bool send_batch(struct store *s, struct rconn *c) {
@@ -381,7 +375,7 @@ static bool send_batch(struct store *s, struct rconn *c) {
     rconn_arg2(c, op->tag, STORE_TAG_LEN, op->condition, strlen(op->condition));
     rconn_arg2(c, op->tag + 1, op->kind == STORE_SET ? STORE_ETAG_LEN : 0, op->value, op->value_len);
   }
-  return end_batch(s, c, on_wrote, first);
+  return end_batch(s, c, first);
 }
 
 static bool may_write(const struct store *s) {
@@ -389,8 +383,7 @@ static bool may_write(const struct store *s) {
 }
 
 static struct lane *free_lane(struct store *s) {
-  if (!replicated(s)) return &s->lanes[0];
-  for (size_t i = 1; i < s->lane_count; i++) {
+  for (size_t i = replicated(s); i < s->lane_count; i++) {
     if (!s->lanes[i].waiting) return &s->lanes[i];
   }
   return NULL;
