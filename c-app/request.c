@@ -42,19 +42,14 @@ static int check_line(struct request *r, const char *line, const char *end) {
   return 0;
 }
 
-/* The length of the head that `text` begins with; 0: it is not whole, or refused. */
-static size_t head_length(struct request *r, const char *text, size_t len) {
-  const char *end = memchr(text, '\n', len < REQUEST_LINE_MAX ? len : REQUEST_LINE_MAX), *before;
+/* True when the request line is there, and good. */
+static bool has_line(struct request *r, const char *text, size_t len) {
+  const char *end = memchr(text, '\n', len < REQUEST_LINE_MAX ? len : REQUEST_LINE_MAX);
   if (end == NULL && len >= REQUEST_LINE_MAX) refuse(r, 414, "request line is too long");
-  if (end == NULL || check_line(r, text, end + 1) != 0) return 0;
-  do { /* until an empty line, whose CR llhttp checks */
-    before = end + 1;
-    end = memchr(before, '\n', (size_t)(text + len - before));
-  } while (end != NULL && end != before && (end != before + 1 || *before != '\r'));
-  return end != NULL ? (size_t)(end + 1 - text) : 0;
+  return end != NULL && check_line(r, text, end + 1) == 0;
 }
 
-/* For the names of headers and trailers, and for the trailers' values. The head is parsed in one piece, and so is a name in it. */
+/* For the names of headers and trailers, and for the trailers' values. A name in the head is in one piece. */
 static int on_field(llhttp_t *p, const char *data, size_t len) {
   struct request *r = p->data;
   r->field = r->head_done ? FIELD_OTHER : 0;
@@ -126,7 +121,10 @@ static int on_message(llhttp_t *p) {
   return HPE_PAUSED; /* request_feed stops here, at the first byte of what follows */
 }
 
-void request_free(struct request *r) { buf_free(&r->body); }
+void request_free(struct request *r) {
+  buf_free(&r->part);
+  buf_free(&r->body);
+}
 
 void request_init(struct request *r, size_t body_max) {
   static const llhttp_settings_t settings = {.on_header_field = on_field,
@@ -138,6 +136,7 @@ void request_init(struct request *r, size_t body_max) {
                                              .on_message_complete = on_message};
   struct buf body = r->body;
   if (body.cap > KEEP_BODY) buf_free(&body);
+  buf_free(&r->part);
   memset(r, 0, offsetof(struct request, target));
   r->body = (struct buf){.data = body.data, .cap = body.cap};
   r->body_max = body_max;
@@ -145,32 +144,42 @@ void request_init(struct request *r, size_t body_max) {
   r->parser.data = r;
 }
 
-/* The whole head, or bytes of the body. */
 static enum request_verdict execute(struct request *r, const char *data, size_t len, size_t *used) {
   llhttp_errno_t e = llhttp_execute(&r->parser, data, len);
   *used = e == HPE_PAUSED ? (size_t)(llhttp_get_error_pos(&r->parser) - data) : len;
   if (e == HPE_PAUSED) return REQUEST_DONE;
-  if (e != HPE_OK || !r->head_done) refuse(r, 400, e != HPE_OK ? llhttp_get_error_reason(&r->parser) : "headers");
-  return r->status != 0 ? REQUEST_BAD : REQUEST_MORE;
+  if (e != HPE_OK) refuse(r, 400, llhttp_get_error_reason(&r->parser));
+  return e != HPE_OK ? REQUEST_BAD : REQUEST_MORE;
+}
+
+/* Takes `part` and the next bytes for the head. */
+static bool start_again(struct request *r, const char *data, size_t len) {
+  struct buf part = r->part;
+  r->part = (struct buf){0};
+  request_init(r, r->body_max);
+  r->part = part;
+  return buf_add(&r->part, data, len);
 }
 
 enum request_verdict request_feed(struct request *r, const char *data, size_t len, size_t *used) {
   if (r->head_done) return execute(r, data, len, used);
-  size_t before = r->body.len, have = before + len, rest;
-  if (before > 0 && !buf_add(&r->body, data, len)) refuse(r, 503, "out of memory");
-  const char *text = before > 0 ? r->body.data : data;
+  size_t before = r->part.len, have = before + len;
+  if (before > 0 && !start_again(r, data, len)) refuse(r, 503, "out of memory");
+  const char *text = before > 0 ? r->part.data : data;
   size_t skip = have >= 2 && memcmp(text, "\r\n", 2) == 0 ? 2 : 0; /* one empty line before it is allowed (RFC 9112, 2.2) */
-  size_t head = r->status == 0 ? head_length(r, text + skip, (have < REQUEST_HEAD_MAX ? have : REQUEST_HEAD_MAX) - skip) : 0;
+  size_t n = (have < REQUEST_HEAD_MAX ? have : REQUEST_HEAD_MAX) - skip;
+  enum request_verdict v = REQUEST_MORE;
   *used = len;
-  if (head == 0 && have >= REQUEST_HEAD_MAX) refuse(r, 431, "headers are too long");
-  if (head == 0 && before == 0 && !buf_add(&r->body, data, len)) refuse(r, 503, "out of memory");
+  if (r->status == 0 && has_line(r, text + skip, n)) v = execute(r, text + skip, n, &n);
+  if (!r->head_done && have >= REQUEST_HEAD_MAX) refuse(r, 431, "headers are too long");
+  if (!r->head_done && before == 0 && !buf_add(&r->part, data, len)) refuse(r, 503, "out of memory");
   if (r->status != 0) return REQUEST_BAD;
-  if (head == 0) return REQUEST_MORE;
-  enum request_verdict v = execute(r, text + skip, head, &rest);
-  *used = skip + head - before;
-  r->body.len = 0;
+  r->wants_continue = r->wants_continue && r->head_done;
+  if (!r->head_done) return REQUEST_MORE;
+  buf_free(&r->part);
+  *used = skip + n - before;
   if (v != REQUEST_MORE || *used == len) return v;
-  v = execute(r, data + *used, len - *used, &rest);
-  *used += rest;
+  v = execute(r, data + *used, len - *used, &n);
+  *used += n;
   return v;
 }

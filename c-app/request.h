@@ -5,8 +5,8 @@
  * path (or * of OPTIONS), a fragment or a byte outside visible ASCII in it; no Host or more than one (1.1); any
  * Transfer-Encoding in 1.0; a Transfer-Encoding other than exactly `chunked`, once.
  *
- * The head is parsed when it is whole, its first line as soon as that is. The verdict does not depend on how the bytes are cut:
- * limits count bytes of the request, not of a piece. */
+ * A head that comes in pieces is parsed anew with each, so names and values are always whole. The verdict does not depend on how
+ * the bytes are cut: limits count bytes of the request, not of a piece. */
 #ifndef REQUEST_H
 #define REQUEST_H
 
@@ -38,7 +38,7 @@ struct request {
     uint8_t len; /* 0 also for what came twice or is longer than REQUEST_VALUE_MAX */
     char text[REQUEST_VALUE_MAX];
   } header[REQUEST_KEPT];
-  struct buf body; /* owned by the request; before: the head, as long as it is not whole */
+  struct buf body; /* owned by the request */
   /* Of a bad one. */
   int status;
   const char *why; /* a literal, or a text of llhttp's */
@@ -47,6 +47,7 @@ struct request {
 
   /* Private. */
   llhttp_t parser;
+  struct buf part; /* a head that is not whole */
   size_t body_max, trailer_bytes;
   const char *value; /* of the header that is read */
   size_t value_len;
