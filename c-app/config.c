@@ -16,6 +16,7 @@ struct parser {
   const char *file;
   char *error;
   unsigned line;
+  unsigned *seen; /* the line that set each key */
 };
 
 struct key {
@@ -118,18 +119,17 @@ static const struct key keys[] = {
 };
 #define KEYS (sizeof keys / sizeof keys[0])
 
-/* `seen`: the line that set each key. */
-static bool set(const struct parser *p, unsigned seen[static KEYS], const char *name, char *value) {
+static bool set(const struct parser *p, const char *name, char *value) {
   size_t i = 0;
   while (i < KEYS && strcmp(keys[i].name, name) != 0) i++;
   if (i == KEYS) return wrong(p, "unknown key \"%.40s\"", name);
-  if (seen[i] != 0) return wrong(p, "%s is already set in line %u", name, seen[i]);
-  seen[i] = p->line;
+  if (p->seen[i] != 0) return wrong(p, "%s is already set in line %u", name, p->seen[i]);
+  p->seen[i] = p->line;
   return keys[i].set(p, &keys[i], value);
 }
 
 /* A line may be a password with its key forgotten: no message repeats it. */
-static bool parse_line(const struct parser *p, unsigned seen[static KEYS], char *line) {
+static bool parse_line(const struct parser *p, char *line) {
   for (const char *at = line; *at != '\0'; at++) {
     if (iscntrl((unsigned char)*at) && *at != '\t') return wrong(p, "control character in column %d", (int)(at - line) + 1);
   }
@@ -138,7 +138,7 @@ static bool parse_line(const struct parser *p, unsigned seen[static KEYS], char 
   char *equals = strchr(line, '=');
   if (equals == NULL) return wrong(p, "expected `key = value`");
   *equals = '\0';
-  return set(p, seen, trim(line), trim(equals + 1));
+  return set(p, trim(line), trim(equals + 1));
 }
 
 /* What no line says by itself. */
@@ -157,22 +157,21 @@ static bool check(const struct parser *p) {
 }
 
 bool config_parse(struct config *c, char *text, const char *name, char error[static CONFIG_ERROR_MAX]) {
-  struct parser p = {.c = c, .file = name, .error = error};
-  unsigned seen[KEYS] = {0};
+  struct parser p = {.c = c, .file = name, .error = error, .seen = (unsigned[KEYS]){0}};
   *c = (struct config){.listen = "0.0.0.0", .master_name = "mymaster", .durability = CONFIG_REPLICATED};
   for (size_t i = 0; i < KEYS; i++) {
     if (keys[i].set == set_number) *(unsigned *)(void *)((char *)c + keys[i].offset) = keys[i].initial;
   }
   while (text != NULL && text[0] != '\0') {
     p.line++;
-    if (!parse_line(&p, seen, strsep(&text, "\n"))) return false;
+    if (!parse_line(&p, strsep(&text, "\n"))) return false;
   }
   return check(&p);
 }
 
 bool config_set(struct config *c, const char *key, char *value, const char *name, char error[static CONFIG_ERROR_MAX]) {
-  struct parser p = {.c = c, .file = name, .error = error, .line = 1};
-  return set(&p, (unsigned[KEYS]){0}, key, value);
+  struct parser p = {.c = c, .file = name, .error = error, .line = 1, .seen = (unsigned[KEYS]){0}};
+  return set(&p, key, value);
 }
 
 bool config_load(struct config *c, const char *path, char error[static CONFIG_ERROR_MAX]) {
