@@ -17,7 +17,7 @@ export interface TrafficReport {
   readonly wrong: readonly string[];
 }
 
-const requestsPerS = 100;
+const requestsPerS = 50;
 const requestTimeoutMs = 8000;
 
 const [url = ''] = process.argv.slice(2);

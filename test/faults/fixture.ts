@@ -1,7 +1,7 @@
 import { appendFileSync, mkdirSync, readFileSync } from 'node:fs';
 import { afterEach, beforeEach, expect } from 'vitest';
 import { until } from '../../actions/core/deadline.ts';
-import { type Ended, otherClone, runLab, type Started, startLab } from '../fleet/lab-command.ts';
+import { type Ended, otherClone, runInside, type Started, startInside } from '../fleet/lab-command.ts';
 import { preflight } from '../lab/machines/preflight.ts';
 import { lab, outDir, stateDir } from '../lab/paths.ts';
 import { casesFile } from './lab.ts';
@@ -12,6 +12,9 @@ export let other: ReturnType<typeof otherClone>;
 let traffic: Traffic;
 let told: string[] = [];
 let begun = 0;
+let mayFail = 0;
+/** Whether the test before left the fleet as it should be. */
+let whole = false;
 
 const missing = await preflight(lab);
 const skipReason =
@@ -25,9 +28,11 @@ export function holdPromises(): void {
   beforeEach(async ({ skip }) => {
     if (skipReason !== undefined) skip(skipReason);
     told = [];
+    mayFail = 0;
     begun = performance.now();
     other = otherClone();
-    await repaired([]);
+    if (!whole) await repaired([]);
+    whole = false;
     traffic = startTraffic(`http://${addressOf('lb-1')}`);
   });
   afterEach(async ({ task }) => {
@@ -35,19 +40,28 @@ export function holdPromises(): void {
     other.remove();
     const repair = await repaired([]);
     const { requests, acknowledged, failed, longestMs, wrong } = await traffic.end();
-    const { output } = await runLab(['status']);
-    const seconds = ((performance.now() - begun) / 1000).toFixed(0);
+    const { output } = await runInside(['status']);
+    const broken = [
+      ...wrong,
+      ...(failed.length > mayFail ? failed : []),
+      ...(acknowledged > 100 ? [] : [`only ${acknowledged} writes were acknowledged: nothing was proved`]),
+      ...(output.match(/^.*(inactive|failed|unreachable|unconfirmed|held by).*$/gm) ?? []),
+      ...(output.match(/ primary$/gm)?.length === 1 ? [] : ['not one primary']),
+      ...(output.match(/replica of redis-\d, lag/g)?.length === 2 ? [] : ['not two replicas']),
+    ];
+    const state = task.result?.state === 'fail' || broken.length > 0 ? 'red' : 'green';
     const clients = `${requests} requests, ${failed.length} failed, ${wrong.length} writes lost, longest wait ${longestMs} ms`;
     const name = [task.suite?.name, task.name].filter((part) => part).join(' ');
-    const state = task.result?.state === 'fail' ? 'red' : 'green';
+    const seconds = ((performance.now() - begun) / 1000).toFixed(0);
     record(`| ${name} | ${state} | ${[...told, lastLine(repair.output)].join('; ')} | ${clients} | ${seconds} s |`);
-    expect(wrong).toEqual([]);
-    expect(failed).toEqual([]);
-    expect(acknowledged).toBeGreaterThan(100);
-    expect(output).not.toMatch(/inactive|failed|unreachable|unconfirmed|held by/);
-    expect(output.match(/ primary$/gm)).toHaveLength(1);
-    expect(output.match(/replica of redis-\d, lag/g)).toHaveLength(2);
+    expect(broken, output).toEqual([]);
+    whole = true;
   });
+}
+
+/** So many requests of this test may fail: what was in flight on a process that died and is not safe to be sent again. */
+export function allowFailed(requests: number): void {
+  mayFail = requests;
 }
 
 /** What the fleet did, for the line of this case. */
@@ -69,7 +83,7 @@ function record(line: string): void {
 export async function repaired(args: readonly string[]): Promise<Ended> {
   return await until(
     async () => {
-      const run = await runLab(['rollout', ...args]);
+      const run = await runInside(['rollout', ...args]);
       return run.code === 0 ? run : Promise.reject(new Error(run.output.slice(-2000)));
     },
     { timeoutMs: 240_000, intervalMs: 2000, what: 'a rollout that goes through' },
@@ -80,13 +94,13 @@ export const from = () => ['--from', other.folder];
 
 /** A command of root's on a node. Throws when it fails there: a fault that was not made proves nothing. */
 export async function on(node: string, command: string): Promise<void> {
-  const { code, output } = await runLab(['ssh', node, `sudo sh -c '${command}'`], 30_000);
+  const { code, output } = await runInside(['ssh', node, `sudo sh -c '${command}'`], 30_000);
   if (code !== 0) throw new Error(`${node}: ${command}: exit code ${code}\n${output}`);
 }
 
 /** A rollout of the changed work tree that has come to this line of its output. */
 export async function rolloutAt(line: RegExp): Promise<Started> {
-  const run = startLab(['rollout', ...from()]);
+  const run = startInside(['rollout', ...from()]);
   const seen = async () => (line.test(run.output()) ? true : undefined);
   await until(seen, { timeoutMs: 120_000, intervalMs: 5, what: `${line}` }).catch((error) => {
     run.killAll();
@@ -113,7 +127,7 @@ export function slowApps(): void {
 export async function redisRoles(): Promise<{ primary: string; replicas: string[] }> {
   return await until(
     async () => {
-      const { output } = await runLab(['status']);
+      const { output } = await runInside(['status']);
       const [primary] = /^redis-\d(?= .* primary$)/m.exec(output) ?? [];
       const replicas = [...output.matchAll(/^(redis-\d) .*replica of redis-\d, lag/gm)].map((match) => match[1] ?? '');
       return primary === undefined || replicas.length !== 2 ? Promise.reject(new Error(output)) : { primary, replicas };

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { sleep } from '../../actions/core/deadline.ts';
-import { invocations, runLab } from '../fleet/lab-command.ts';
+import { invocations, runInside } from '../fleet/lab-command.ts';
 import { from, holdPromises, lastLine, on, other, redisRoles, repaired, tell } from './fixture.ts';
 
 holdPromises();
@@ -16,7 +16,7 @@ describe('the fleet is not well', () => {
     shorterGate();
     await on('sentinel-3', 'systemctl kill --kill-who=main -s STOP redis-sentinel');
     const before = invocations();
-    const { code, output } = await runLab(['rollout', ...from()]);
+    const { code, output } = await runInside(['rollout', ...from()]);
     const after = invocations();
     await on('sentinel-3', 'systemctl kill --kill-who=main -s CONT redis-sentinel');
     expect(code, output).toBe(1);
@@ -36,7 +36,7 @@ describe('the fleet is not well', () => {
     const { primary: now } = await redisRoles();
     expect(now).not.toBe(before);
     await on('sentinel-3', 'systemctl kill --kill-who=main -s CONT redis-sentinel');
-    const { code, output } = await runLab(['rollout', ...from()]);
+    const { code, output } = await runInside(['rollout', ...from()]);
     if (code !== 0) expect(output).toMatch(/^sentinel-\d, (survive|gate): /m);
     tell(/^sentinel-\d, \w+: .*$/m.exec(output)?.[0] ?? `the run waited for it: ${lastLine(output)}`);
     tell(`the next run ${lastLine((await repaired(from())).output)}`);
@@ -55,7 +55,7 @@ describe('the fleet is not well', () => {
     );
     await sleep(4000);
     const before = invocations();
-    const { code, output } = await runLab(['rollout', ...from()]);
+    const { code, output } = await runInside(['rollout', ...from()]);
     const after = invocations();
     await on(behind, 'nft delete table inet cut');
     expect(code, output).toBe(1);

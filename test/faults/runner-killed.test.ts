@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { until } from '../../actions/core/deadline.ts';
-import { runLab } from '../fleet/lab-command.ts';
+import { runInside } from '../fleet/lab-command.ts';
 import {
   from,
   holdPromises,
@@ -33,7 +33,7 @@ describe('the runner is killed', () => {
     const next = await repaired(from());
     expect(next.output).toMatch(/app-2 +confirm/);
     tell(`the next run ${/left release/.test(next.output) ? 'took app-1 back, then ' : ''}${lastLine(next.output)}`);
-    expect((await runLab(['rollout', ...from()])).output).toMatch(/nothing to change/);
+    expect((await runInside(['rollout', ...from()])).output).toMatch(/nothing to change/);
   });
 
   test('right after the primary has handed over', async () => {
@@ -43,7 +43,7 @@ describe('the runner is killed', () => {
     await kill(await rolloutAt(new RegExp(`${primary} +handover`)));
     tell(`${primary} had handed over to ${(await redisRoles()).primary}`);
     tell(`the next run ${lastLine((await repaired(from())).output)}`);
-    expect((await runLab(['rollout', ...from()])).output).toMatch(/nothing to change/);
+    expect((await runInside(['rollout', ...from()])).output).toMatch(/nothing to change/);
   });
 
   test('and nobody comes after it: the node goes back by itself', async () => {
@@ -51,20 +51,20 @@ describe('the runner is killed', () => {
     other.edit('environments/lab.yaml', (text) =>
       text.replace('canaryMs: 4000', 'canaryMs: 4000\n  gateTimeoutMs: 6000'),
     );
-    const before = appReleases((await runLab(['status'])).output);
+    const before = appReleases((await runInside(['status'])).output);
     await kill(await rolloutAt(/app-1 +active/));
-    expect((await runLab(['status'])).output).toMatch(/app-1 .*unconfirmed for \d+ s/);
+    expect((await runInside(['status'])).output).toMatch(/app-1 .*unconfirmed for \d+ s/);
     const started = performance.now();
     const { output } = await until(
       async () => {
-        const status = await runLab(['status']);
+        const status = await runInside(['status']);
         return /unconfirmed/.test(status.output) ? undefined : status;
       },
       { timeoutMs: 120_000, intervalMs: 2000, what: 'the dead-man of app-1' },
     );
     tell(`app-1 went back by itself after ${((performance.now() - started) / 1000).toFixed(0)} s`);
     expect(appReleases(output)).toEqual(before);
-    expect((await runLab(['rollout'])).output).toMatch(/nothing to change/);
+    expect((await runInside(['rollout'])).output).toMatch(/nothing to change/);
   });
 });
 

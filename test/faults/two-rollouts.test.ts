@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { invocations, runLab } from '../fleet/lab-command.ts';
+import { invocations, runInside } from '../fleet/lab-command.ts';
 import { from, holdPromises, lastLine, other, repaired, rolloutAt, slowApps, tell } from './fixture.ts';
 
 holdPromises();
@@ -8,7 +8,7 @@ describe('two rollouts', () => {
   test('at once: one of them works, the other waits for it or says who is at work', async () => {
     slowApps();
     const first = await rolloutAt(/app-1 +switch/);
-    const second = await runLab(['rollout', ...from()]);
+    const second = await runInside(['rollout', ...from()]);
     if (second.code !== 0) expect(second.output).toMatch(/run \w+ \(lab-\d+\) .*(alive|at work|lease)/);
     tell(`the second: ${lastLine(second.output)}`);
     expect((await first.ended).code, first.output()).toBe(0);
