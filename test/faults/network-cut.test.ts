@@ -1,14 +1,22 @@
 import { describe, expect, test } from 'vitest';
+import { sleep } from '../../actions/core/deadline.ts';
+import { run } from '../lab/machines/exec.ts';
+import { machineId } from '../lab/machines/lab.ts';
+import { inNamespace } from '../lab/machines/network.ts';
+import { environmentName, lab } from '../lab/paths.ts';
 import { from, holdPromises, lastLine, on, other, repaired, rolloutAt, slowApps, tell } from './fixture.ts';
 
 holdPromises();
 
-/** No ssh to the node for so long; what it does with its neighbours goes on. */
+const rules = 'table inet cut { chain input { type filter hook input priority 0; tcp dport 22 drop; }; }';
+
+/** No ssh to the node from this moment on, for so long; what it does with its neighbours goes on. Resolves when that is over. */
 async function cutOff(node: string, seconds: number): Promise<void> {
-  const rule =
-    'nft add table inet cut; nft add chain inet cut i "{ type filter hook input priority 0; }"; nft add rule inet cut i tcp dport 22 drop';
-  const heal = `systemd-run --quiet --on-active=${seconds} --timer-property=AccuracySec=100ms nft delete table inet cut`;
-  await on(node, `${heal}; ${rule}`);
+  const nft = (...args: string[]) =>
+    run(inNamespace(machineId(lab, `firedrill-${environmentName}-${node}`), ['nft', ...args]));
+  await nft(rules);
+  await sleep(seconds * 1000);
+  await nft('delete table inet cut');
 }
 
 describe('the network to the node is cut', () => {
@@ -24,20 +32,21 @@ describe('the network to the node is cut', () => {
     other.edit('environments/lab.yaml', (text) =>
       text.replace('canaryMs: 4000', 'canaryMs: 4000\n  progressTimeoutMs: 8000'),
     );
-    const run = await rolloutAt(line);
-    await cutOff('app-1', 30);
-    const { code, output } = await run.ended;
+    const rollout = await rolloutAt(line);
+    const healed = cutOff('app-1', 30);
+    const { code, output } = await rollout.ended;
     expect(code, output).toBe(1);
     expect(output).toMatch(/^app-1[,:]/m);
     tell(/^app-1[,:].*$/m.exec(output)?.[0] ?? '');
     tell(`the next run ${lastLine((await repaired(from())).output)}`);
+    await healed;
   });
 
   test('for 10 s during the gate: the run finds the node again and goes on', async () => {
     slowApps();
-    const run = await rolloutAt(/app-1 +active/);
+    const rollout = await rolloutAt(/app-1 +active/);
     await cutOff('app-1', 10);
-    const { code, output } = await run.ended;
+    const { code, output } = await rollout.ended;
     expect(code, output).toBe(0);
     tell(lastLine(output));
   });
@@ -49,9 +58,9 @@ describe('the node is rebooted', () => {
     ['while its release waits for the confirmation', /app-1 +active/],
   ])('%s', async (_, line) => {
     slowApps();
-    const run = await rolloutAt(line);
+    const rollout = await rolloutAt(line);
     await on('app-1', 'systemctl --no-block reboot');
-    const { code, output } = await run.ended;
+    const { code, output } = await rollout.ended;
     tell(code === 0 ? 'the run waited for it and went on' : (/^app-1[,:].*$/m.exec(output)?.[0] ?? ''));
     tell(`the next run ${lastLine((await repaired(from())).output)}`);
   });
