@@ -39,7 +39,10 @@ export interface Reporter {
   readonly onPhase: (node: string, phase: Phase) => void;
 }
 
-/** Runs apply.sh on a node. Gives its phases. Throws a FiredrillError (`gate`, `lease` or `remote`) with the evidence when one failed. */
+/**
+ * Runs apply.sh on a node. Gives its phases. Throws a NodeFailure (`gate`, `lease` or `remote`) with the evidence when one failed, and
+ * another FiredrillError when nobody knows how it ended.
+ */
 export async function runOnNode(member: Member, run: Run, command: NodeCommand, reporter: Reporter): Promise<Phase[]> {
   const phases: Phase[] = [];
   const result = await member.ssh.exec(commandLine(run, command), {
@@ -57,6 +60,7 @@ export async function runOnNode(member: Member, run: Run, command: NodeCommand, 
     },
   });
   if (result.code === 0) return phases;
+  if (result.code < 0) throw cutShort(member.node.name, phases);
   throw failure(member.node.name, phases, reporter.redact(result.stderr).slice(-500), result.code);
 }
 
@@ -68,6 +72,17 @@ export class NodeFailure extends FiredrillError {
     super(facts);
     this.phases = phases;
   }
+}
+
+/** The command was killed, or its node went down: unlike one that failed by itself it has not taken anything back. */
+function cutShort(node: string, phases: readonly Phase[]): FiredrillError {
+  const last = phases.at(-1)?.phase;
+  return new FiredrillError({
+    code: 'remote',
+    node,
+    phase: 'apply',
+    what: `the command ended without an exit code${last === undefined ? '' : `, the last that it told was ${last}`}: it was killed, or the node went down`,
+  });
 }
 
 function commandLine(run: Run, command: NodeCommand): string {

@@ -27,13 +27,14 @@ describe('the network to the node is cut', () => {
     ['while it watches its service', /app-1 +restart/],
     ['during the gate', /app-1 +active/],
     ['before the confirmation', /app-1 +gate/],
-  ])('for 30 s %s: the run ends and says so, the next one repairs', async (_, line) => {
+  ])('for 40 s %s: the run ends and says so, the next one repairs', async (_, line) => {
     slowApps();
     other.edit('environments/lab.yaml', (text) =>
       text.replace('canaryMs: 4000', 'canaryMs: 4000\n  progressTimeoutMs: 8000'),
     );
     const rollout = await rolloutAt(line);
-    const healed = cutOff('app-1', 30);
+    // Longer than three connections try.
+    const healed = cutOff('app-1', 40);
     const { code, output } = await rollout.ended;
     expect(code, output).toBe(1);
     expect(output).toMatch(/^app-1[,:]/m);

@@ -163,6 +163,19 @@ describe('a node that did not pass', () => {
     expect(bad).toEqual([]);
   });
 
+  it('is told to go back when its command was cut short, since that took nothing back; its release is not bad', async () => {
+    const rebooted: Answer = (node, command) =>
+      node === 'app-1' && command.includes(' switch ') ? { code: -1, stdout: phaseLine('arm', true, '') } : {};
+    const it = world(rebooted, serving(...nodes), nodes);
+    const { told, bad } = await apply(it);
+    expect(told).toMatch(/^app-1, apply: the command ended without an exit code, the last that it told was arm/);
+    expect(it.asked.filter((each) => each.includes(' revert ')).map((each) => each.split(' ')[0])).toEqual([
+      'app-1',
+      'monitor-1',
+    ]);
+    expect(bad).toEqual([]);
+  });
+
   it('and cannot be followed by all others names those that were left', async () => {
     const stuck: Answer = (node, command, stdin) =>
       node === 'monitor-1' && command.includes(' revert ')
