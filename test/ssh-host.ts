@@ -13,12 +13,21 @@ export interface SshHostOptions {
   readonly hostKey: string;
   /** `ssh-ed25519 AAAA...` of the one who may log in. */
   readonly allowed: string;
+  /** Of loopback; 127.0.0.1 and a free port if not given. */
+  readonly address?: string;
+  readonly port?: number;
   /** Runs a command line on the channel and ends it. */
   readonly run: (command: string, channel: ServerChannel) => void;
 }
 
-/** An ssh server on loopback, on a port of its own, for one user with one key. */
-export async function sshHost({ hostKey, allowed, run }: SshHostOptions): Promise<SshHost> {
+/** An ssh server on loopback, for one user with one key. */
+export async function sshHost({
+  hostKey,
+  allowed,
+  run,
+  address = '127.0.0.1',
+  port = 0,
+}: SshHostOptions): Promise<SshHost> {
   const key = Buffer.from(allowed.split(' ')[1] ?? '', 'base64');
   const connections = new Set<Connection>();
   let logins = 0;
@@ -39,7 +48,7 @@ export async function sshHost({ hostKey, allowed, run }: SshHostOptions): Promis
       accept().on('exec', (acceptExec, _reject, { command }) => run(command, acceptExec()));
     });
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  await new Promise<void>((resolve) => server.listen(port, address, resolve));
   return {
     port: (server.address() as AddressInfo).port,
     logins: () => logins,

@@ -82,8 +82,8 @@ async function proveAndConfirm(state: State, parts: readonly Part[]): Promise<vo
   try {
     const begun = performance.now();
     const nodes = parts.map((each) => each.node);
-    const looks = await proveHealthy(state, 'gate', nodes, gateRule(state, canary));
-    for (const { name } of nodes) phaseDone(state, name, 'gate', begun, `${looks} looks`);
+    const { looks, waitedMs } = await proveHealthy(state, 'gate', nodes, gateRule(state, canary));
+    for (const { name } of nodes) phaseDone(state, name, 'gate', begun, `${looks} looks`, waitedMs);
     throwFailures(await Promise.allSettled(parts.map((each, index) => confirm(state, each, fresh[index]))));
   } catch (error) {
     for (const line of fresh) line.then((ssh) => ssh.close()).catch(() => {});

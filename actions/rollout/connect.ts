@@ -1,3 +1,4 @@
+import { mapAtMost } from '../core/at-most.ts';
 import type { Environment } from '../core/environment/schema.ts';
 import { FiredrillError, messageOf } from '../core/errors.ts';
 import { type Inventory, sshTarget } from '../core/inventory.ts';
@@ -12,7 +13,10 @@ export interface Reach {
   readonly failures: readonly FiredrillError[];
 }
 
-/** Connects to all nodes at once, with `manyCommands` for a run that may change them. The caller closes the connections of `fleet`. */
+/** Key exchanges are work for this process: with all of a big fleet's at once the last would overrun their deadlines. */
+const atOnce = 50;
+
+/** Connects to all nodes, with `manyCommands` for a run that may change them. The caller closes the connections of `fleet`. */
 export async function connectFleet(
   environment: Environment,
   inventory: Inventory,
@@ -21,26 +25,24 @@ export async function connectFleet(
   manyCommands: boolean,
 ): Promise<Reach> {
   const failures: FiredrillError[] = [];
-  const members = await Promise.all(
-    environment.nodes.map(async (node): Promise<[string, Member][]> => {
-      try {
-        const machine = inventory.nodes.find((each) => each.name === node.name);
-        if (machine === undefined) throw new FiredrillError({ code: 'config', node: node.name, what: 'no machine' });
-        const target = sshTarget(environment, machine, deployKey);
-        const again = () => connect(target);
-        const link = () => connect({ ...target, manyCommands });
-        // One that dies while a gate looks is made anew; what was under way on it has failed.
-        return [[node.name, { node, ssh: keptSsh(node.name, link, await link()), again }]];
-      } catch (error) {
-        failures.push(
-          error instanceof FiredrillError
-            ? error
-            : new FiredrillError({ code: 'remote', node: node.name, what: messageOf(error) }),
-        );
-        return [];
-      }
-    }),
-  );
+  const members = await mapAtMost(atOnce, environment.nodes, async (node): Promise<[string, Member][]> => {
+    try {
+      const machine = inventory.nodes.find((each) => each.name === node.name);
+      if (machine === undefined) throw new FiredrillError({ code: 'config', node: node.name, what: 'no machine' });
+      const target = sshTarget(environment, machine, deployKey);
+      const again = () => connect(target);
+      const link = () => connect({ ...target, manyCommands });
+      // One that dies while a gate looks is made anew; what was under way on it has failed.
+      return [[node.name, { node, ssh: keptSsh(node.name, link, await link()), again }]];
+    } catch (error) {
+      failures.push(
+        error instanceof FiredrillError
+          ? error
+          : new FiredrillError({ code: 'remote', node: node.name, what: messageOf(error) }),
+      );
+      return [];
+    }
+  });
   return { fleet: new Map(members.flat()), failures };
 }
 

@@ -71,18 +71,26 @@ export function judge(
   return { state: next, verdict: atMs - next.betterAtMs >= rule.progressDeadlineMs ? 'stuck' : 'wait' };
 }
 
+export interface GatePassed {
+  readonly looks: number;
+  /** From the end of the first look on: the window of the rule, and what had to become well. */
+  readonly waitedMs: number;
+}
+
 /**
- * Looks until the rule is met. Gives the number of looks. Throws a FiredrillError: `gate` with the last trouble when a deadline has
+ * Looks until the rule is met. Throws a FiredrillError: `gate` with the last trouble when a deadline has
  * passed (`remote` when that was to be unreachable), `cancelled` on the signal.
  */
-export async function gate(options: GateOptions): Promise<number> {
+export async function gate(options: GateOptions): Promise<GatePassed> {
   const begun = performance.now();
+  let firstEnded = 0;
   let state = gateBegins;
   for (let looks = 1; ; looks += 1) {
     const trouble = await troubleNow(options);
     const { state: next, verdict } = judge(state, performance.now() - begun, trouble, options.rule);
     state = next;
-    if (verdict === 'passed') return looks;
+    firstEnded ||= performance.now();
+    if (verdict === 'passed') return { looks, waitedMs: Math.round(performance.now() - firstEnded) };
     if (verdict !== 'wait') throw failed(options, trouble, state, verdict);
     if (options.signal.aborted)
       throw new FiredrillError({ code: 'cancelled', node: options.node, phase: options.phase, what: 'cancelled' });

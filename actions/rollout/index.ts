@@ -1,3 +1,4 @@
+import './small-heap.ts'; // before all others
 import * as actions from '@actions/core';
 import { annotate } from '../core/environment/load.ts';
 import { messageOf } from '../core/errors.ts';

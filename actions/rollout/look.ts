@@ -2,7 +2,7 @@ import { nodesOf } from '../core/environment/nodes.ts';
 import type { Environment, EnvironmentNode, Role } from '../core/environment/schema.ts';
 import { type Picture, unhealthy } from '../core/health.ts';
 import { readFleet } from './fleet.ts';
-import { type GateRule, gate, type NodeTrouble } from './gates.ts';
+import { type GatePassed, type GateRule, gate, type NodeTrouble } from './gates.ts';
 import type { Part, State } from './state.ts';
 import { wouldMiss } from './survive.ts';
 
@@ -30,13 +30,13 @@ function alsoAsked({ roles }: EnvironmentNode): Role[] {
   return roles.includes('redis') ? ['lb', 'sentinel'] : ['lb'];
 }
 
-/** Waits until all of these are well, as everybody else sees them too, for as long as the rule says. Gives the number of looks. */
+/** Waits until all of these are well, as everybody else sees them too, for as long as the rule says. */
 export async function proveHealthy(
   state: State,
   phase: string,
   nodes: readonly EnvironmentNode[],
   rule: GateRule,
-): Promise<number> {
+): Promise<GatePassed> {
   const seen = nodes.flatMap((node) => witnesses(state.engine.environment, node, state.primary));
   const starts = new Map<string, string>();
   return await watch(state, phase, seen, (picture) => firstTrouble(picture, nodes, starts), rule);
@@ -71,7 +71,7 @@ function watch(
   names: readonly string[],
   trouble: (picture: Picture) => NodeTrouble | undefined,
   rule: GateRule,
-): Promise<number> {
+): Promise<GatePassed> {
   const { environment, fleet, signal } = state.engine;
   const look = async (): Promise<Picture> => {
     const { deployed, primary, wrote: wroteBefore } = state;

@@ -1,3 +1,4 @@
+import { mapAtMost } from '../core/at-most.ts';
 import type { EnvironmentNode } from '../core/environment/schema.ts';
 import { FiredrillError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
@@ -18,6 +19,9 @@ export interface Planned {
 
 /** What to plan: the work tree's releases, or the way back. */
 export type Goal = 'apply' | 'rollback';
+
+/** Nodes that are asked at the same time. */
+const atOnce = 50;
 
 /** The lease of a run that died is over by then, by a node's clock and after the facts were read. */
 const leaseMarginMs = 10_000;
@@ -45,13 +49,11 @@ export async function planFleet(sources: ReleaseSources, fleet: Fleet): Promise<
 }
 
 async function readAll(goal: Goal, sources: ReleaseSources, fleet: Fleet): Promise<ReadonlyMap<string, NodeFacts>> {
-  const told = await Promise.all(
-    buildReleases(sources).map(async (release) => {
-      const member = fleet.get(release.node);
-      const digest = goal === 'rollback' ? 'any' : release.digest;
-      return member === undefined ? [] : [await readFacts(sources.environment, member, release, digest)];
-    }),
-  );
+  const told = await mapAtMost(atOnce, buildReleases(sources), async (release) => {
+    const member = fleet.get(release.node);
+    const digest = goal === 'rollback' ? 'any' : release.digest;
+    return member === undefined ? [] : [await readFacts(sources.environment, member, release, digest)];
+  });
   return new Map(told.flat().map((each) => [each.node, each]));
 }
 

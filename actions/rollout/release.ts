@@ -67,9 +67,19 @@ function needsAlertSecret(alerts: Environment['monitor']['alerts']): boolean {
   }
 }
 
+/** A run asks for them several times. */
+const built = new WeakMap<ReleaseSources, Map<string, readonly Release[]>>();
+
 /** One release per node, in the environment's order. Throws a FiredrillError (`config`) that names template:line:column. */
-export function buildReleases(sources: ReleaseSources, primary = initialPrimary(sources.environment)): Release[] {
-  return sources.environment.nodes.map((node) => buildRelease(sources, node, primary));
+export function buildReleases(
+  sources: ReleaseSources,
+  primary = initialPrimary(sources.environment),
+): readonly Release[] {
+  const before = built.get(sources) ?? new Map<string, readonly Release[]>();
+  const releases =
+    before.get(primary.name) ?? sources.environment.nodes.map((node) => buildRelease(sources, node, primary));
+  built.set(sources, before.set(primary.name, releases));
+  return releases;
 }
 
 function buildRelease(sources: ReleaseSources, node: EnvironmentNode, primary: EnvironmentNode): Release {

@@ -8,6 +8,8 @@ export interface Phase {
   readonly phase: string;
   readonly ok: boolean;
   readonly ms: number;
+  /** Of a gate: how much of it was waiting after its first look. */
+  readonly waitedMs?: number;
   readonly detail: string;
   /** The file that a checker refused. */
   readonly path?: string;

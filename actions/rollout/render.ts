@@ -1,4 +1,4 @@
-import { Liquid, LiquidError } from 'liquidjs';
+import { Liquid, LiquidError, type Template } from 'liquidjs';
 import { FiredrillError, messageOf } from '../core/errors.ts';
 
 export interface Rendered {
@@ -16,9 +16,11 @@ engine.registerFilter('at_most', (value: number, limit: number) => Math.min(valu
  * mistake in the syntax, throws a FiredrillError (`config`) with file:line:column.
  */
 export function renderTemplate(file: string, template: string, variables: object): Rendered {
-  const prepared = prepare(template);
+  const prepared = preparedBefore.get(template) ?? prepare(template);
+  preparedBefore.set(template, prepared);
   try {
-    return unmark(String(engine.parseAndRenderSync(prepared.text, variables)));
+    prepared.parsed ??= engine.parse(prepared.text);
+    return unmark(String(engine.renderSync(prepared.parsed, variables)));
   } catch (error) {
     const { line, column } = prepared.placeOf(error instanceof LiquidError ? error.token.begin : 0);
     const reason = error instanceof LiquidError ? (error.originalError?.message ?? error.message) : messageOf(error);
@@ -32,8 +34,12 @@ export function renderTemplate(file: string, template: string, variables: object
   }
 }
 
+/** A template is rendered for every node of its role. */
+const preparedBefore = new Map<string, Prepared>();
+
 interface Prepared {
   readonly text: string;
+  parsed?: Template[];
   /** The place in the original template of an offset into `text`. */
   placeOf(offset: number): { line: number; column: number };
 }

@@ -59,8 +59,16 @@ export function partOf(state: State, name: string): Part {
 }
 
 /** Reports a phase of ours as the nodes report theirs. */
-export function phaseDone(state: State, node: string, phase: string, begun: number, detail: string): void {
+export function phaseDone(
+  state: State,
+  node: string,
+  phase: string,
+  begun: number,
+  detail: string,
+  waitedMs?: number,
+): void {
   const ms = Math.round(performance.now() - begun);
-  state.engine.reporter.onPhase(node, { phase, ok: true, ms, detail });
+  const waited = waitedMs === undefined ? {} : { waitedMs };
+  state.engine.reporter.onPhase(node, { phase, ok: true, ms, ...waited, detail });
   state.engine.reporter.log.info(progressLine(node, phase, ms, detail));
 }

@@ -92,8 +92,8 @@ function cellsOf(row: ShownRow): string[] {
     shown(row.ours),
     row.peer ?? '',
     row.peerValue === null ? '' : shown(row.peerValue),
-    row.ratio === null ? '' : row.ratio.toFixed(2),
-    row.goal === null ? '' : `${sign} ${row.goal}`,
+    row.ratio === null ? '' : row.ratio.toFixed(row.ratio < 0.1 ? 3 : 2),
+    row.goal === null ? '' : `${sign} ${Number(row.goal.toFixed(3))}`,
     [verdict, row.note].filter((part) => part !== '').join('; '),
   ];
 }

@@ -26,7 +26,7 @@ export function environmentOf(defaults: boolean): Environment {
   return { ...environment, monitor: { ...monitor, alerts } };
 }
 
-export function releasesOf(environment: Environment): Release[] {
+export function releasesOf(environment: Environment): readonly Release[] {
   return buildReleases({ environment, roles: loadRoles(`${clone}/configs`), secrets, binary: Buffer.alloc(0) });
 }
 

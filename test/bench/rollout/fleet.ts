@@ -1,0 +1,44 @@
+import { deriveDeployKey, derivePassword } from '../../../actions/core/derive.ts';
+import { loadEnvironment } from '../../../actions/core/environment/load.ts';
+import type { Environment } from '../../../actions/core/environment/schema.ts';
+import { type Inventory, readInventory } from '../../../actions/core/inventory.ts';
+import { linodeApi } from '../../../actions/core/linode/api.ts';
+import { Secret } from '../../../actions/core/secret.ts';
+import { buildReleases, readSources } from '../../../actions/rollout/release.ts';
+import type { Release } from '../../../actions/rollout/release-types.ts';
+import { clone, environmentName } from '../../lab/paths.ts';
+import { binaryPath } from '../../lab/pipeline.ts';
+import { labSecrets } from '../../lab/secrets.ts';
+
+/** The lab's fleet, as a benchmark needs to know it. */
+export interface LabFleet {
+  readonly environment: Environment;
+  readonly inventory: Inventory;
+  readonly deployKey: Secret;
+}
+
+export async function labFleet(): Promise<LabFleet> {
+  const environment = loadEnvironment(`${clone}/environments/${environmentName}.yaml`);
+  const { FIREDRILL_SECRET, LINODE_TOKEN } = labSecrets();
+  const secret = new Secret(FIREDRILL_SECRET);
+  const { api: baseUrl, requestTimeoutMs } = environment.linode;
+  const api = linodeApi({ baseUrl, token: new Secret(LINODE_TOKEN), requestTimeoutMs });
+  const inventory = await readInventory(environment, api, secret);
+  return { environment, inventory, deployKey: deriveDeployKey(secret, environment.name).privateKey };
+}
+
+/** The releases of the repository in `folder`, as the rollout renders them. */
+export function releasesOf(folder: string): readonly Release[] {
+  const environment = loadEnvironment(`${folder}/environments/${environmentName}.yaml`);
+  const secret = new Secret(labSecrets().FIREDRILL_SECRET);
+  const secrets = {
+    redis: derivePassword(secret, environment.name, 'redis'),
+    sentinel: derivePassword(secret, environment.name, 'sentinel'),
+  };
+  return buildReleases(readSources(environment, secrets, binaryPath, folder));
+}
+
+/** The releases in the order in which a rollout changed their nodes. Pure. */
+export function inOrder(releases: readonly Release[], order: readonly string[]): readonly Release[] {
+  return releases.toSorted((a, b) => order.indexOf(a.node) - order.indexOf(b.node));
+}
