@@ -62,7 +62,7 @@ async function bench(rounds: number, parts: readonly string[]): Promise<number> 
   if (parts.includes('ansible')) await ensureAnsible();
   const wasUp = regionPid() !== undefined;
   try {
-    if (!wasUp) await runAll('up', { keep: true, verbose: false, from: clone });
+    if (!wasUp) await runAll('up', { keep: true, verbose: false, from: clone, repeat: '', against: '' });
     await run([nodeBinary, 'actions/bundle.mjs'], { cwd: clone, timeoutMs: 120_000 });
     const measured = await measureInLab(rounds, parts);
     const plans = measured.facts === undefined ? undefined : await measurePlans(measured.facts, console.log);
