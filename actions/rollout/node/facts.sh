@@ -13,10 +13,21 @@ fact() { # NAME COMMAND...
   name=$1
   shift
   if out=$(timeout 3 "$@" 2>&1 </dev/null); then code=0; else code=$?; fi
-  printf '{"fact":"%s","code":%d,"out":"%s"}\n' "$name" "$code" "$(printf '%s' "$out" | base64 -w 0)"
+  say "$name" "$code" "$out"
 }
 
-words() { printf '%s' "$1" | tr ',' ' '; }
+# What was said, as a line.
+say() { printf '{"fact":"%s","code":%d,"out":"%s"}\n' "$1" "$2" "$(printf '%s' "$3" | base64 -w 0)"; }
+
+# A comma list as words, without a process of its own.
+words() {
+  list=$1
+  IFS=,
+  # shellcheck disable=SC2086 # split at the commas
+  set -- $list
+  unset IFS
+  words=$*
+}
 
 # The files that the current release put there, as they are now.
 installed_files() {
@@ -26,11 +37,15 @@ installed_files() {
 running_digests() {
   for file in "$state"/running/*; do
     [ -f "$file" ] || continue
-    printf '%s %s\n' "${file##*/}" "$(cat "$file")"
+    read -r running_digest <"$file" || continue
+    printf '%s %s\n' "${file##*/}" "$running_digest"
   done
 }
 
-current() { basename "$(readlink "$state/current")"; }
+current() {
+  link=$(readlink "$state/current")
+  echo "${link##*/}"
+}
 
 # What another release than the wanted one holds, so that the controller can tell the difference.
 old_release() {
@@ -62,13 +77,13 @@ haproxy_stat() { echo 'show stat' | timeout 2 socat -t 2 - UNIX-CONNECT:/run/hap
 # `timeout` runs programs, not functions: what is a function here has its own limit inside.
 call() { # NAME FUNCTION
   if out=$("$2" 2>&1); then code=0; else code=$?; fi
-  printf '{"fact":"%s","code":%d,"out":"%s"}\n' "$1" "$code" "$(printf '%s' "$out" | base64 -w 0)"
+  say "$1" "$code" "$out"
 }
 
 if [ "$digest" != - ]; then
   fact time date +%s%3N
   for file in lease pending last bad; do
-    [ ! -f "$state/$file" ] || fact "$file" cat "$state/$file"
+    if [ -f "$state/$file" ] && out=$(cat "$state/$file"); then say "$file" 0 "$out"; fi
   done
   if [ -d "$state/current/" ]; then
     call current current
@@ -86,12 +101,14 @@ if [ "$digest" != - ] && [ "$digest" != state ]; then
       [ "$old" = "$digest" ] || old_release "$old"
     done
   fi
-  # shellcheck disable=SC2046,SC2016 # a list of words; dpkg's own variables
-  [ "$packages" = - ] || fact packages dpkg-query -W -f '${db:Status-Status} ${Package} ${Version}\n' $(words "$packages")
+  words "$packages"
+  # shellcheck disable=SC2086,SC2016 # a list of words; dpkg's own variables
+  [ "$packages" = - ] || fact packages dpkg-query -W -f '${db:Status-Status} ${Package} ${Version}\n' $words
 fi
-# shellcheck disable=SC2046 # a list of words
+words "$units"
+# shellcheck disable=SC2086 # a list of words
 [ "$units" = - ] || fact units systemctl show --timestamp=unix \
-  -p Id,ActiveState,SubState,UnitFileState,MainPID,NRestarts,ActiveEnterTimestamp $(words "$units")
+  -p Id,ActiveState,SubState,UnitFileState,MainPID,NRestarts,ActiveEnterTimestamp $words
 [ "$redis_port" = - ] || call redis redis_info
 [ "$sentinel_port" = - ] || call sentinel sentinel_view
 [ "$haproxy" = - ] || call haproxy haproxy_stat
