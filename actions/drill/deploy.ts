@@ -134,6 +134,8 @@ async function rollout(
   const env = {
     PATH: process.env.PATH ?? '',
     GITHUB_OUTPUT: output,
+    // Who is at work, for whom finds the nodes leased.
+    ...(process.env.GITHUB_RUN_ID === undefined ? {} : { GITHUB_RUN_ID: process.env.GITHUB_RUN_ID }),
     INPUT_ENVIRONMENT: environment,
     'INPUT_LINODE-TOKEN': linodeToken.reveal(),
     INPUT_SECRET: fleetSecret.reveal(),
