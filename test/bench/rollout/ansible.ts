@@ -106,11 +106,11 @@ function together(folder: string, environment: Environment, releases: readonly R
     gather_facts: false,
     vars: { nodes: vars },
     tasks: [
+      // One task for all files, without handlers: quicker, and right as long as nothing changes.
       { name: 'files', ...copyTask, loop: '{{ nodes[inventory_hostname].files }}' },
       ...healthTasks('{{ nodes[inventory_hostname].units | join(" ") }}'),
       { ...uriTask('{{ nodes[inventory_hostname].health }}'), when: 'nodes[inventory_hostname].health != ""' },
     ],
-    handlers: handlersOf([...new Set(releases.flatMap((release) => release.units))]),
   };
 }
 
@@ -123,7 +123,6 @@ const copyTask = {
     mode: '{{ item.mode }}',
     validate: '{{ item.validate | default(omit) }}',
   },
-  notify: '{{ item.notify }}',
   loop_control: { label: '{{ item.dest }}' },
 };
 
@@ -144,8 +143,13 @@ function itemOf(folder: string, node: string, file: ReleaseFile) {
 
 function tasksOf(folder: string, environment: Environment, release: Release) {
   const url = healthUrl(environment, release);
+  // A task for each set of handlers: one that loops over all files would notify the handlers of all when one changes.
+  const groups = Map.groupBy(
+    release.files.map((file) => itemOf(folder, release.node, file)),
+    (item) => item.notify.join(),
+  );
   return [
-    { name: 'files', ...copyTask, loop: release.files.map((file) => itemOf(folder, release.node, file)) },
+    ...[...groups.values()].map((loop) => ({ name: 'files', ...copyTask, notify: loop[0]?.notify ?? [], loop })),
     { name: 'now', meta: 'flush_handlers' },
     ...healthTasks(release.units.join(' ')),
     ...(url === undefined ? [] : [uriTask(url)]),
