@@ -235,13 +235,9 @@ esac
 `;
 
 /** Runs a playbook and reads its result. Throws with Ansible's output when it fails. */
-export async function play(project: Project, playbook: string, limit?: string): Promise<AnsibleRun> {
+export async function play(project: Project, playbook: string): Promise<AnsibleRun> {
   const begun = performance.now();
-  const argv = [
-    'ansible-playbook',
-    `${project.folder}/${playbook}`,
-    ...(limit === undefined ? [] : ['--limit', limit]),
-  ];
+  const argv = ['ansible-playbook', `${project.folder}/${playbook}`];
   const { stdout } = await run(argv, {
     timeoutMs: 300_000,
     env: { ...process.env, ANSIBLE_CONFIG: `${project.folder}/ansible.cfg`, ANSIBLE_HOME: `${project.folder}/home` },
