@@ -211,7 +211,7 @@ describe('the choice of scenarios', () => {
   });
 });
 
-test.each(['clock.sh', 'disk.sh', 'guard.sh', 'net.sh', 'unit.sh'])(
+test.each(['disk.sh', 'guard.sh', 'net.sh', 'unit.sh'])(
   '%s is a POSIX shell script that takes plain words only',
   (script) => {
     execFileSync('sh', ['-n', `${folder}node/${script}`]);

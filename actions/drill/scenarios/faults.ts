@@ -1,7 +1,7 @@
 import type { Fault, LiveState } from './scenario.ts';
 
 /** A call of node/unit.sh. */
-export function unitFault(action: 'stop' | 'restart' | 'kill' | 'crash' | 'hang', unit: string): Fault {
+export function unitFault(action: 'stop' | 'restart' | 'kill' | 'crash' | 'hang' | 'pause', unit: string): Fault {
   return {
     inject: { script: 'unit.sh', args: [action, unit] },
     undo: { script: 'unit.sh', args: ['heal', unit] },
@@ -29,15 +29,6 @@ export const reboot: Fault = {
   inject: { script: 'power.sh', args: ['reboot'] },
   undo: { script: 'power.sh', args: ['heal'] },
 };
-
-/** Calls of node/clock.sh. */
-export function clockFault(unit: string): Fault {
-  return {
-    inject: { script: 'clock.sh', args: ['jump', unit] },
-    undo: { script: 'clock.sh', args: ['heal', unit] },
-    prepare: { script: 'clock.sh', args: ['ready', unit] },
-  };
-}
 
 export const diskFull: Fault = {
   inject: { script: 'disk.sh', args: ['fill'] },

@@ -21,7 +21,6 @@ export const imagePackages = [
 export const mirrorPackages = [
   'haproxy',
   'keepalived',
-  'libfaketime',
   'libhiredis1.1.0',
   'libllhttp9.2',
   'libmbedcrypto16',
