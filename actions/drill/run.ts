@@ -58,7 +58,7 @@ export async function run(inputs: DrillInputs, deps: DrillDeps): Promise<DrillRe
   const github = deps.openGithub(inputs);
   const commit = github === undefined ? undefined : await deployedCommit(github, environment.name, deps.log);
   const startedAt = isoTime(nowMs());
-  const plan = planRuns(inputs, environment, commit ?? null, names, deps.log);
+  const plan = planRuns(inputs, environment, { commit: commit ?? null, at: startedAt }, names, deps.log);
   const outcome = await drillFleet(inputs, environment, plan, deps).catch((error: unknown) => messageOf(error));
   const measured = typeof outcome === 'string' ? undefined : outcome;
   const reportsOf = (runs: (own: Runs) => Runs): ScenarioReport[] =>

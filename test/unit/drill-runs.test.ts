@@ -11,6 +11,7 @@ import { summaryOfRuns } from '../../actions/drill/runs/summary.ts';
 
 const commit = 'a'.repeat(40);
 const environment = loadEnvironment('environments/lab.yaml');
+const drill = { commit, at: '2026-03-02T03:17:00.000Z' };
 const log = plainLog(() => {});
 
 let folder: string;
@@ -64,10 +65,10 @@ describe('a drill with a number of runs', () => {
     keepRun(path, kept('app-kill', run(8)));
     keepRun(path, kept('app-kill', run(9), { commit: 'b'.repeat(40) }));
     keepRun(path, kept('sentinel-kill', run(0)));
-    const plan = planRuns({ repeat: 3, runs: path }, environment, commit, ['app-kill', 'app-stop'], log);
+    const plan = planRuns({ repeat: 3, runs: path }, environment, drill, ['app-kill', 'app-stop'], log);
     expect([plan.before('app-kill'), plan.before('app-stop'), plan.repeat]).toEqual([1, 0, 3]);
     plan.keep('app-stop', run(7));
-    expect(readRuns(path).at(-1)).toMatchObject({ scenario: 'app-stop', commit, environment: 'lab', budgetMs: 300 });
+    expect(readRuns(path).at(-1)).toMatchObject({ scenario: 'app-stop', ...drill, environment: 'lab', budgetMs: 300 });
     const runs = withEarlier(plan, new Map([['app-kill', [run(10)]]]));
     expect(runs.get('app-kill')?.map((each) => each.recoveryMs)).toEqual([8, 10]);
     expect(runs.get('app-stop')).toEqual([]);
@@ -75,7 +76,7 @@ describe('a drill with a number of runs', () => {
 
   test('counts nothing from before when no number is asked for', () => {
     keepRun(path, kept('app-kill', run(8)));
-    const plan = planRuns({ repeat: undefined, runs: path }, environment, commit, ['app-kill'], log);
+    const plan = planRuns({ repeat: undefined, runs: path }, environment, drill, ['app-kill'], log);
     expect([plan.before('app-kill'), plan.repeat, plan.earlier]).toEqual([0, 1, []]);
   });
 });

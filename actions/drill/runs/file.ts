@@ -6,7 +6,7 @@ import type { RunReport } from '../report/data.ts';
 /** One run of one scenario, as drill.jsonl keeps it: a line of JSON. */
 export interface KeptRun {
   readonly version: 1;
-  /** When it began. */
+  /** When its drill began, as the history knows it. */
   readonly at: string;
   readonly environment: string;
   /** The commit that was deployed; null when nobody could tell. */

@@ -1,6 +1,5 @@
 import type { Environment, ScenarioName } from '../../core/environment/schema.ts';
 import type { Log } from '../../core/log.ts';
-import { isoTime, nowMs } from '../clock.ts';
 import type { DrillInputs } from '../inputs.ts';
 import type { RunReport } from '../report/data.ts';
 import { budgetOf } from '../run-scenario.ts';
@@ -17,11 +16,14 @@ export interface Plan extends Rounds {
 /** The runs of each scenario, in the order of time. */
 export type Runs = ReadonlyMap<ScenarioName, readonly RunReport[]>;
 
-/** What runs, and where it is kept. Earlier runs count only for who says how many he wants: a plain drill measures what is now. */
+/**
+ * What runs, and where it is kept. Earlier runs count only for who says how many he wants: a plain drill measures what is now.
+ * @param drill the deployed commit, and when this drill began
+ */
 export function planRuns(
   { repeat, runs: path }: Pick<DrillInputs, 'repeat' | 'runs'>,
   environment: Environment,
-  commit: string | null,
+  { commit, at }: { readonly commit: string | null; readonly at: string },
   names: readonly ScenarioName[],
   log: Log,
 ): Plan {
@@ -29,7 +31,6 @@ export function planRuns(
   const isAsked = (run: KeptRun): boolean => names.some((name) => name === run.scenario);
   const earlier = repeat === undefined ? [] : runsOf(readRuns(path), what).filter(isAsked);
   if (earlier.length > 0) log.info(`${earlier.length} runs of this commit are in ${path} already, and count`);
-  let began = isoTime(nowMs());
   return {
     earlier,
     names,
@@ -37,8 +38,7 @@ export function planRuns(
     before: (name) => earlier.filter((run) => run.scenario === name).length,
     keep(scenario, run) {
       const budgetMs = budgetOf(scenarios[scenario], environment.drill);
-      keepRun(path, { version: 1, at: began, ...what, scenario, budgetMs, run });
-      began = isoTime(nowMs());
+      keepRun(path, { version: 1, at, ...what, scenario, budgetMs, run });
     },
   };
 }
