@@ -23,7 +23,7 @@ export async function confirm(state: State, part: Part, line: Promise<Ssh> | und
 }
 
 /**
- * Back to what the node had before this run, and why, for the error. A node that is just starting again is waited for. Never throws: the
+ * Back to what the node had before this run, and why, for the error. A node that is just starting again, or busy, is waited for. Never throws: the
  * node's own dead-man is the last word.
  */
 export async function goneBack(state: State, part: Part, why: string): Promise<string[]> {
@@ -32,7 +32,9 @@ export async function goneBack(state: State, part: Part, why: string): Promise<s
     try {
       return (await revert(state, part, why)).filter((each) => each.phase === 'journal').map((each) => each.detail);
     } catch (failure) {
-      if (failure instanceof NodeFailure || state.engine.signal.aborted || performance.now() > giveUpAt)
+      // Our own command, whose connection broke, may still be at work there.
+      const final = failure instanceof NodeFailure && failure.code !== 'lease';
+      if (final || state.engine.signal.aborted || performance.now() > giveUpAt)
         return [notGoneBack(state, part, failure)];
       await sleep(500);
     }

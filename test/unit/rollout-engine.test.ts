@@ -176,6 +176,21 @@ describe('a node that did not pass', () => {
     expect(bad).toEqual([]);
   });
 
+  it('is waited for while the command whose connection broke is still at work there', async () => {
+    let told = 0;
+    const busy: Answer = (node, command) => {
+      if (node !== 'app-1') return {};
+      if (command.includes(' switch ')) throw new Error('the ssh connection closed');
+      if (!command.includes(' revert ')) return {};
+      told += 1;
+      return told === 1 ? failing('a command of another run works on this node right now', 'lease') : {};
+    };
+    const patient = { ...environment, ssh: { ...environment.ssh, connectTimeoutMs: 5000 } };
+    const result = await apply({ ...world(busy, serving(...nodes), nodes), environment: patient });
+    expect(told).toBe(2);
+    expect(result.told).not.toContain('could not be told');
+  });
+
   it('and cannot be followed by all others names those that were left', async () => {
     const stuck: Answer = (node, command, stdin) =>
       node === 'monitor-1' && command.includes(' revert ')
