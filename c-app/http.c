@@ -143,6 +143,20 @@ static void on_written(uv_write_t *write, int status) {
   if (c->state == WRITING) next_request(c);
 }
 
+static const char *reason(int status) {
+  static const struct {
+    int status;
+    const char *text;
+  } table[] = {{200, "OK"}, {204, "No Content"}, {304, "Not Modified"}, {400, "Bad Request"}, {404, "Not Found"},
+               {405, "Method Not Allowed"}, {408, "Request Timeout"}, {412, "Precondition Failed"}, {413, "Content Too Large"},
+               {414, "URI Too Long"}, {417, "Expectation Failed"}, {422, "Unprocessable Content"},
+               {431, "Request Header Fields Too Large"}, {500, "Internal Server Error"}, {503, "Service Unavailable"},
+               {505, "HTTP Version Not Supported"}};
+  size_t i = 0;
+  while (i + 1 < sizeof table / sizeof table[0] && table[i].status != status) i++;
+  return table[i].text;
+}
+
 static void write_answer(struct conn *c, const struct http_answer *a) {
   struct buf *out = &c->server->out;
   struct http_exchange *x = c->x;
@@ -157,7 +171,7 @@ static void write_answer(struct conn *c, const struct http_answer *a) {
     return;
   }
   char *at = stpcpy(buf_number(stpcpy(out->data, "HTTP/1.1 "), (size_t)a->status), " ");
-  at = stpcpy(stpcpy(stpcpy(stpcpy(at, llhttp_status_name((llhttp_status_t)a->status)), "\r\nDate: "), c->server->date), "\r\n");
+  at = stpcpy(stpcpy(stpcpy(stpcpy(at, reason(a->status)), "\r\nDate: "), c->server->date), "\r\n");
   if (!no_length) {
     at = stpcpy(stpcpy(stpcpy(at, "Content-Type: "), line ? "text/plain" : a->type), "\r\nContent-Length: ");
     at = stpcpy(buf_number(at, a->len + line), "\r\n");

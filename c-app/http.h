@@ -35,7 +35,7 @@ struct http_exchange {
 };
 
 struct http_answer {
-  int status;        /* one of llhttp's HTTP_STATUS_MAP, which names it */
+  int status;
   const char *type;  /* Content-Type; NULL: text/plain, and the body gets a line end */
   const char *extra; /* further header lines, each with its CRLF; NULL: none */
   const char *body;
