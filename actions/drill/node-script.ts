@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { FiredrillError } from '../core/errors.ts';
 import { shellQuote } from '../core/ssh.ts';
@@ -15,8 +16,11 @@ export async function installScripts(node: FleetNode, timeoutMs: number): Promis
   for (const script of scripts) {
     const path = `${directory}/${script}`;
     // Constants only; the script comes on standard input.
-    const place = `umask 077; mkdir -p ${directory}; cat > ${path}.new; chmod 700 ${path}.new; mv ${path}.new ${path}`;
     const stdin = readFileSync(new URL(script, source));
+    const sum = createHash('sha256').update(stdin).digest('hex');
+    // Nothing is written where it is there: the disk may be full, by a drill that died, and these are what frees it.
+    const there = `echo '${sum}  ${path}' | sha256sum --check --status 2> /dev/null`;
+    const place = `set -e; umask 077; mkdir -p ${directory}; if ${there}; then exit 0; fi; cat > ${path}.new; chmod 700 ${path}.new; mv ${path}.new ${path}`;
     const result = await node.ssh.exec(`sudo -n sh -c ${shellQuote(place)}`, { stdin, timeoutMs });
     if (result.code !== 0) throw scriptError(node, `install ${script}`, result.stderr);
   }

@@ -14,6 +14,7 @@ import type { FleetNode } from '../../actions/drill/fleet.ts';
 import { chosen } from '../../actions/drill/follow-up.ts';
 import { carriedOutMs, undoPlan } from '../../actions/drill/inject.ts';
 import { inputNames, outputNames, readInputs } from '../../actions/drill/inputs.ts';
+import { installScripts } from '../../actions/drill/node-script.ts';
 import { type LiveState, type Step, scenarios } from '../../actions/drill/scenarios/index.ts';
 import { agreedPrimary, findUnsteady } from '../../actions/drill/steady/checks.ts';
 import type { FleetFacts } from '../../actions/drill/steady/facts.ts';
@@ -262,6 +263,35 @@ describe("the node's promise", () => {
     expect(unit).toContain('WantedBy=multi-user.target');
     expect(readFileSync(join(home, 'firedrill-heal.timer'), 'utf8')).toContain('OnActiveSec=1000ms');
   });
+});
+
+test('scripts that cannot be written leave those that are there, and are not written again without need', async () => {
+  const home = mkdtempSync(join(tmpdir(), 'firedrill-scripts-'));
+  const at = (name: string) => join(home, 'drill', name);
+  const node = (path: string) =>
+    ({
+      name: 'redis-1',
+      ssh: {
+        exec: async (command: string, { stdin }: { stdin: Buffer }) => {
+          const local = command.replace('sudo -n ', '').replaceAll('/var/lib/firedrill/drill', join(home, 'drill'));
+          const env = { ...process.env, PATH: path };
+          const { status, stderr } = spawnSync('sh', ['-c', local], { input: stdin, env, encoding: 'utf8' });
+          return { code: status, stdout: '', stderr };
+        },
+      },
+    }) as unknown as FleetNode;
+  const usual = process.env.PATH ?? '';
+  await installScripts(node(usual), 1000);
+  const guard = readFileSync(at('guard.sh'), 'utf8');
+  expect(guard).toBe(readFileSync(`${folder}node/guard.sh`, 'utf8'));
+  writeFileSync(join(home, 'cat'), '#!/bin/sh\necho "cat: write error: No space left on device" >&2\nexit 1\n', {
+    mode: 0o755,
+  });
+  await installScripts(node(`${home}:${usual}`), 1000);
+  writeFileSync(at('guard.sh'), 'of an earlier release');
+  await expect(installScripts(node(`${home}:${usual}`), 1000)).rejects.toThrow(/guard.sh.*No space left/);
+  expect(readFileSync(at('guard.sh'), 'utf8')).toBe('of an earlier release');
+  rmSync(home, { recursive: true });
 });
 
 test('a fault took as long as the node says', () => {

@@ -2,8 +2,8 @@
 # Fills the disk that Redis writes to, and frees it again.
 # Usage: disk.sh fill|heal
 #   fill   takes all that the file system of Redis' data has left for anybody but root, in one file that is reserved and never written.
-#          As Redis' user: the share that the file system keeps for root stays, so that the machine itself goes on. Refused where
-#          nothing is kept, and in a container that sees a disk larger than a small machine's: it may be its host's.
+#          As Redis' user: the share that the file system keeps for root stays (not through an overlay, as in the lab), so that the
+#          machine itself goes on. Refused where nothing is kept, and in a container that sees a disk larger than a small machine's: it may be its host's.
 #   heal   removes the file, from whatever state; safe to repeat
 # A fault prints "now NANOSECONDS" right before it takes effect and "done NANOSECONDS" right after.
 set -eu

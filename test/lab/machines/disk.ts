@@ -22,7 +22,7 @@ export async function mountDisk(dir: string, sizeMb: number): Promise<void> {
 }
 
 /**
- * The command that makes it. ext4 keeps a share of it for root, as on a Linode. No journal: the host's file system has one, and
+ * The command that makes it. ext4 keeps a share of it for root, as on a Linode; through an overlay everybody may use it. No journal: the host's file system has one, and
  * nothing of this survives the host.
  */
 export function makeDiskArgv(image: string, content: string, sizeMb: number): string[] {
