@@ -1,3 +1,4 @@
+import { existsSync, globSync, readFileSync } from 'node:fs';
 import DOMPurify from 'dompurify';
 import mermaid from 'mermaid';
 import { beforeAll, describe, expect, test } from 'vitest';
@@ -50,6 +51,15 @@ describe("every Mermaid block of a report is one that GitHub's Mermaid draws", (
       expect(found).toHaveLength((recoveryMs > 0 ? 1 : 0) + (nights >= 2 ? 1 : 0));
       for (const block of found)
         expect(await mermaid.parse(block)).toMatchObject({ diagramType: expect.stringMatching(/^(gantt|xychart)$/) });
+    }
+  });
+
+  test("in README's, too", async () => {
+    const files = globSync('.github/reports/*.md');
+    expect(files.length).toBeGreaterThan(0);
+    for (const file of files) {
+      for (const block of blocks(readFileSync(file, 'utf8'))) await mermaid.parse(block);
+      expect(existsSync(file.replace('.md', '.png')), `${file} is drawn: npm run draw -- ${file}`).toBe(true);
     }
   });
 
