@@ -23,8 +23,8 @@ export async function confirm(state: State, part: Part, line: Promise<Ssh> | und
 }
 
 /**
- * Back to what the node had before this run, and why, for the error. A node that is just starting again, or busy, is waited for. Never throws: the
- * node's own dead-man is the last word.
+ * Back to what the node had before this run, and why, for the error. A node that is just starting again, or busy, is waited for.
+ * Never throws: the node's own dead-man is the last word.
  */
 export async function goneBack(state: State, part: Part, why: string): Promise<string[]> {
   const giveUpAt = performance.now() + state.engine.environment.ssh.connectTimeoutMs * 2;
