@@ -35,13 +35,13 @@ trap 'exit 1' HUP INT TERM
 # Writes go on where that is safe. Once Sentinel was asked it may still promote a replica, and what this node acknowledged meanwhile
 # would be lost: it stays paused until Sentinel has given up. A stop need not wait for that: a stopped Redis acknowledges nothing.
 undo() {
-  until_ms=$(($(now_ms) + handover_timeout_ms))
+  until_ms=$(($(now_ms) + handover_timeout_ms)) late=''
   while [ "$asked" -eq 1 ] && [ "$mode" = now ] && [ "$(now_ms)" -lt "$until_ms" ]; do
     going=$(printf 'SENTINEL MASTER %s\n' "$master" | ask_sentinel "$sentinel") || true
     for each in $others; do
       # First whether it goes on, then who is promoted: the other way round a promotion in between would be overlooked.
       case $(echo ROLE | ask_redis "$each") in
-        master*) demote "$own" "$each" >/dev/null && going='' && break ;;
+        master*) demote "$own" "$each" >/dev/null && going='' late=$each && break ;;
       esac
     done
     case $going in
@@ -52,16 +52,19 @@ undo() {
   done
   if [ "$asked" -eq 0 ] || [ "$mode" = now ]; then
     echo 'CLIENT UNPAUSE' | ask_redis "$own" >/dev/null || true
-    say 'undone: writes go on here'
+    if [ -z "$late" ]; then
+      say 'undone: writes go on here'
+    else
+      say "$late is primary, later than it should be"
+      all_agree "$late" 3 || true
+      code=0
+    fi
   else
     say 'writes stay paused until Redis has stopped: a replica may still be promoted'
   fi
 }
 
-give_up() {
-  say "$*"
-  exit 1
-}
+give_up() { say "$*" && exit 1; }
 
 # Sets `fit` to the Sentinels that see this node as a primary without fault, and a quorum; one on this node, which may be going down too,
 # is the last. And `epoch` to the newest that they know.
@@ -78,23 +81,30 @@ find_sentinels() {
   done
 }
 
-# find_replicas SENTINEL: those that it may choose: each has to be linked, or it could be one that gets nothing more.
+# find_replicas SENTINEL: those that it may choose, by what it knows and by what they say now, for it asks them anew. Each has to be linked,
+# or it could be one that gets nothing more.
 find_replicas() {
-  replicas=$(printf 'SENTINEL REPLICAS %s\n' "$master" | ask_sentinel "$1" 0.5 | awk '
+  known=$(printf 'SENTINEL REPLICAS %s\n' "$master" | ask_sentinel "$1" 0.5 | awk '
     NR % 2 { key = $0; if (key == "name") n++; next }
     { is[n, key] = $0 }
     END {
       for (i = 1; i <= n; i++)
         if (is[i, "flags"] !~ /down|disconnected/ && is[i, "slave-priority"] > 0) printf " %s:%s", is[i, "ip"], is[i, "port"]
     }')
-  if [ -z "$replicas" ]; then
+  if [ -z "$known" ]; then
     # A replica that has come back gets its priority after 3 s, and Sentinel hears of that within 10; nothing waits for this.
     trouble='Sentinel knows no replica that it could promote' patience_ms=15000
     return 1
   fi
-  for each in $replicas; do
-    case $(echo INFO replication | ask_redis "$each" 0.5 | tr '\r\n' '  ') in
-      *role:slave*"master_host:${own%:*} "*master_link_status:up*) ;;
+  replicas=''
+  for each in $others; do
+    info=$(echo INFO replication | ask_redis "$each" 0.5 | tr '\r\n' '  ') || true
+    case " $known :$info" in
+      *" $each "* | *slave_priority:[1-9]*) ;;
+      *) continue ;;
+    esac
+    case $info in
+      *role:slave*"master_host:${own%:*} "*master_link_status:up*) replicas="$replicas $each" ;;
       *)
         trouble="$each, which Sentinel might choose, is not linked to this node"
         return 1
@@ -117,13 +127,6 @@ find_all() {
   done
 }
 
-# without WORD LIST...: sets `left` to the others.
-without() {
-  word=$1 left=''
-  shift
-  for each in "$@"; do [ "$each" = "$word" ] || left="$left $each"; done
-}
-
 read_settings "$settings"
 case $(echo ROLE | ask_redis "$own" | head -n 1) in
   master) ;;
@@ -138,10 +141,12 @@ esac
 [ "$mode" = now ] || : >"$state/stopping"
 find_all
 
+# The replicas are watched only from here on: on a machine that has no time left, what they said would pile up before it is read.
 pause_writes() {
   paused=1 paused_at=$(now_ms)
   tell own "CLIENT PAUSE $handover_timeout_ms WRITE
 ROLE"
+  for each in $behind; do watch "$each"; done
 }
 
 ask_for_promotion() {
@@ -155,10 +160,9 @@ open_events
 talk own "$own" "$redis_password"
 talk sentinel "$sentinel" "$sentinel_password"
 hear "$sentinel" +selected-slave
-for each in $replicas; do watch "$each"; done
 tell own PING
 tell sentinel PING
-waiting="own sentinel heard$replicas" stage=connect target='' behind=$replicas
+waiting='own sentinel heard' stage=connect target='' behind=$replicas
 say_after 1 'late connect'
 
 while [ "$stage" != promoted ]; do
@@ -167,17 +171,24 @@ while [ "$stage" != promoted ]; do
     "$stage:late:$stage") give_up "not in time: $stage (without${waiting:-$behind})" ;;
     *:gone:*) watch "$what" ;;
     promote:is:*) if [ "$more" = primary ]; then to=$what stage=promoted; fi ;;
-    promote:heard:slave) [ "$paused" -eq 1 ] || pause_writes ;;
+    promote:heard:slave)
+      more=${more%% *}
+      # It may have come into the election only now.
+      if [ "$paused" -eq 0 ]; then
+        behind=" $more"
+        pause_writes
+      else case "$replicas " in *" $more "*) ;; *) watch "$more" ;; esac fi
+      ;;
     promote:sentinel:NOGOODSLAVE*)
       asked=0
       give_up "Sentinel refuses: $what $more"
       ;;
-    # INPROG: an attempt of somebody else's is as good.
+    # An attempt of somebody else's is as good.
+    promote:sentinel:INPROG*) [ "$paused" -eq 1 ] || pause_writes ;;
     promote:*) ;;
     *:is:*) [ "$more" != primary ] || give_up "$what was promoted without this node's doing" ;;
   esac
   if [ "$stage" = connect ]; then
-    [ "$who" != is ] || who=$what
     # shellcheck disable=SC2086 # a list of words
     without "$who" $waiting
     waiting=$left

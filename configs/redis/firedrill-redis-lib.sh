@@ -50,6 +50,13 @@ follow() {
   mv -f "$new" "$config"
 }
 
+# without WORD LIST...: sets `left` to the others.
+without() {
+  word=$1 left=''
+  shift
+  for each in "$@"; do [ "$each" = "$word" ] || left="$left $each"; done
+}
+
 # The commands come on stdin. The password goes into the environment of redis-cli: a command line is everybody's to read.
 ask_redis() { REDISCLI_AUTH=$redis_password timeout "${2:-1}" redis-cli -h "${1%:*}" -p "${1##*:}" 2>&1 9>&-; }
 ask_sentinel() { REDISCLI_AUTH=$sentinel_password timeout "${2:-1}" redis-cli -h "${1%:*}" -p "${1##*:}" 2>&1 9>&-; }

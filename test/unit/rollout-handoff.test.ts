@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import {
   ask,
+  askSentinel,
   nodeOf,
   type Rig,
   type RigNode,
@@ -11,6 +12,7 @@ import {
   redisHosts,
   redisPort,
   script,
+  sentinelHosts,
   settledPrimary,
   start,
   startRig,
@@ -112,6 +114,25 @@ describe.skipIf(missing.length > 0)(
       expect(replica.said).toEqual([]);
       await start(rig, replica);
       expect(await settledPrimary()).toBe(primary);
+    }, 60_000);
+
+    it('is no matter when it was none: a replica leaves the election before it stops in order', async () => {
+      const replica = rig.nodes.find((each) => each !== node);
+      if (replica === undefined) throw new Error('no replica');
+      expect(await script(rig, replica, 'handover', 'stop')).toBe(0);
+      expect(replica.said.join('\n')).toMatch(/^leave: no Sentinel would promote this replica any more/m);
+      for (const sentinel of sentinelHosts) {
+        const replicas = (await askSentinel(sentinel, 'SENTINEL', 'REPLICAS', 'mymaster')) as string[][];
+        const electable = replicas.filter((each) => each[each.indexOf('slave-priority') + 1] !== '0');
+        expect(electable.map((each) => each[each.indexOf('ip') + 1])).not.toContain(replica.host);
+      }
+      expect((await ask(replica.host, 'CONFIG', 'GET', 'replica-announced')) as string[]).toContain('no');
+      // And when it comes back Sentinel hears of it only while it fails over, and may choose it all the same.
+      await sleep(1200);
+      await ask(replica.host, 'CONFIG', 'SET', 'replica-announced', 'yes', 'replica-priority', '10');
+      expect(await script(rig, node, 'handover', 'now')).toBe(0);
+      expect(await settledPrimary()).not.toBe(primary);
+      await ask(replica.host, 'CONFIG', 'SET', 'replica-priority', '100');
     }, 60_000);
 
     it('without a quorum of Sentinels hands over to nobody, however it ends', async () => {
