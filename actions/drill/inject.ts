@@ -80,8 +80,10 @@ export async function inject(node: FleetNode, { inject: call }: Fault): Promise<
   };
 }
 
-/** Breaks all of them at the same time; the fault took effect when the first did, and the last is part of the uncertainty. */
+/** Breaks all of them at the same time, or nothing, now; the fault took effect when the first did, and the last is part of the uncertainty. */
 export async function injectAll(targets: readonly { node: FleetNode; fault: Fault }[]): Promise<Injection> {
+  const now = nowMs();
+  if (targets.length === 0) return { toldAt: now, faultAt: now, uncertaintyMs: 0, by: undefined };
   const all = await Promise.all(targets.map(({ node, fault }) => inject(node, fault)));
   const first = Math.min(...all.map((each) => each.faultAt));
   return {

@@ -10,9 +10,10 @@ import { type Role, type ScenarioName, scenarioNames } from '../../actions/core/
 import type { SentinelView } from '../../actions/core/sentinel.ts';
 import { firing, ruleNames } from '../../actions/drill/alerts.ts';
 import { chooseScenarios, whyNot } from '../../actions/drill/choose.ts';
+import { nowMs } from '../../actions/drill/clock.ts';
 import type { FleetNode } from '../../actions/drill/fleet.ts';
 import { chosen } from '../../actions/drill/follow-up.ts';
-import { carriedOutMs, undoPlan } from '../../actions/drill/inject.ts';
+import { carriedOutMs, injectAll, undoPlan } from '../../actions/drill/inject.ts';
 import { inputNames, outputNames, readInputs } from '../../actions/drill/inputs.ts';
 import { installScripts } from '../../actions/drill/node-script.ts';
 import { type LiveState, type Step, scenarios } from '../../actions/drill/scenarios/index.ts';
@@ -292,6 +293,13 @@ test('scripts that cannot be written leave those that are there, and are not wri
   await expect(installScripts(node(`${home}:${usual}`), 1000)).rejects.toThrow(/guard.sh.*No space left/);
   expect(readFileSync(at('guard.sh'), 'utf8')).toBe('of an earlier release');
   rmSync(home, { recursive: true });
+});
+
+test('a scenario that breaks nothing by itself has its time all the same', async () => {
+  const before = nowMs();
+  const { toldAt, faultAt, uncertaintyMs } = await injectAll([]);
+  expect([toldAt, uncertaintyMs]).toEqual([faultAt, 0]);
+  expect(faultAt - before).toBeLessThan(1000);
 });
 
 test('a fault took as long as the node says', () => {
