@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { until } from '../../actions/core/deadline.ts';
@@ -138,14 +138,14 @@ describe('sweep', () => {
     await new Promise((resolve) => holder.once('exit', resolve));
     expect(labProcesses(lab).length).toBeGreaterThan(2);
     const removed = await sweep(lab);
-    expect(removed.join('; ')).toMatch(/processes of machines.*2 mounts.*3 network namespaces/);
+    expect(removed.join('; ')).toMatch(/processes of machines.*4 mounts.*3 network namespaces/);
     expect(traces()).toEqual(nothing);
     expect(existsSync(lab.stateDir)).toBe(false);
     expect(await sweep(lab)).toEqual([]);
   });
 });
 
-const nothing = { processes: [], mounts: [], namespaces: [], cgroups: [], propagated: [] };
+const nothing = { processes: [], mounts: [], disks: [], namespaces: [], cgroups: [], propagated: [] };
 
 /** What the kernel and nspawn still know of the lab's machines. */
 function traces(): typeof nothing | Record<string, unknown> {
@@ -155,10 +155,17 @@ function traces(): typeof nothing | Record<string, unknown> {
   return {
     processes: labProcesses(lab),
     mounts: mountsUnder(lab.stateDir),
+    disks: loopDevices().filter((file) => file.startsWith(lab.stateDir)),
     namespaces: listNamespaces(lab),
     cgroups: groups.flatMap((group) => list(group).filter((name) => name.startsWith(lab.name))),
     propagated: list('/run/systemd/nspawn/propagate').filter((name) => name.startsWith(lab.name)),
   };
+}
+
+/** The files behind the host's loop devices. */
+function loopDevices(): string[] {
+  const named = readdirSync('/sys/block').filter((name) => existsSync(`/sys/block/${name}/loop/backing_file`));
+  return named.map((name) => readFileSync(`/sys/block/${name}/loop/backing_file`, 'utf8').trim());
 }
 
 function waitFor(what: string): { timeoutMs: number; intervalMs: number; what: string } {
