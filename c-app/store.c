@@ -435,6 +435,7 @@ void store_submit(struct store *s, struct store_op *op) {
   struct hold *h = queue_of(s, op);
   op->item.deadline = now(s) + s->cfg->hold_ms;
   op->sent = false;
+  if (op->kind != STORE_SET) op->value_len = 0; /* a DELETE may come with a body; the script knows it by its having no value */
   if (op->kind != STORE_GET) make_tag(s, op);
   if (!s->up) metrics.held++;
   if (h->count >= h->max) pump(s);

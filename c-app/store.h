@@ -66,7 +66,7 @@ struct store_op {
   size_t request_id_len;
   const char *condition; /* of a write: "" none, "*" the session must exist, "-" it must not, or the etag that it must have */
   const char *value;     /* of STORE_SET */
-  size_t value_len;
+  size_t value_len;      /* of another kind it is set to 0 */
   store_done_fn *done;
   bool sent; /* at least once, so that it may have been applied */
   enum store_result outcome;

@@ -119,6 +119,9 @@ static void a_session_has_a_version(void **state) {
   assert_status(ask(fd, "DELETE", "a", "", ""), 204);
   assert_status(ask(fd, "DELETE", "a", "", ""), 404);
   assert_status(ask(fd, "GET", "a", "", ""), 404);
+  assert_status(ask(fd, "PUT", "a", "", "one"), 204);
+  assert_status(ask(fd, "DELETE", "a", "", "two"), 204);
+  assert_status(ask(fd, "GET", "a", "", ""), 404);
   close(fd);
 }
 

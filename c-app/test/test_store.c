@@ -495,6 +495,21 @@ static void a_batch_whose_answer_was_lost_is_sent_again_and_each_write_applied_o
   assert_int_equal(metrics.guarded, 2);
 }
 
+static void a_delete_deletes_also_with_a_value(void **state) {
+  struct client *set = client(STORE_SET, "1", "v"), *del = client(STORE_DELETE, "2", "w"), *get = client(STORE_GET, "", "w");
+  (void)state;
+  submit(set);
+  run(20);
+  assert_result(set, STORE_OK);
+  assert_true(r.value_len > 0);
+  submit(del);
+  run(20);
+  assert_int_equal(del->done, 1);
+  submit(get);
+  run(20);
+  assert_result(get, STORE_ABSENT);
+}
+
 /* refusals */
 
 static void refused(const char *answer, unsigned times, enum store_result result, enum metrics_redis_error kind) {
@@ -781,6 +796,7 @@ int main(void) {
       ON(started_async, outcomes_are_those_of_the_script),
       ON(started_async, what_is_submitted_in_one_turn_leaves_in_one_command),
       ON(started_async, a_batch_whose_answer_was_lost_is_sent_again_and_each_write_applied_once),
+      ON(started_async, a_delete_deletes_also_with_a_value),
       ON(started_async, loading_is_waited_out),
       ON(started_async, noreplicas_is_waited_out),
       ON(started_async, readonly_makes_it_look_for_the_primary),
