@@ -23,7 +23,7 @@
 #include <uv.h>
 
 /* A server's word is not trusted with our memory. What is longer than these is a protocol error, and the connection ends: a reply
- * in bytes (the largest is a session, 16 MiB at most), and in elements, those of lists in lists included (the largest is
+ * in bytes (the largest is what one MGET finds: store.c asks for sessions until 8 MiB are reached, each 16 MiB at most), and in elements, those of lists in lists included (the largest is
  * SENTINEL REPLICAS, about 80 for each). What a server only announces is never allocated beyond that. */
 #define RCONN_REPLY_MAX 33554432
 #define RCONN_ELEMENTS_MAX 8192

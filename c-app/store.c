@@ -16,6 +16,7 @@
 #define COMPLAIN_MS 1000    /* at most one line of log in this time */
 #define BACKLOG_MAX 1048576 /* bytes under way to Redis, after which requests wait in the queue */
 #define BATCH_MAX 128       /* requests in one command */
+#define READS_MAX (RCONN_REPLY_MAX / 4) /* bytes that the reads of one command may find, but for the last of them */
 #define LANES_MAX 17
 #define SHA_LEN 40
 
@@ -327,14 +328,15 @@ static void ask_replicas(struct lane *l, bool first) {
 
 /* sending */
 
-/* Takes what goes out in one command, and says how many they are. */
-static struct store_op *take_batch(struct hold *h, size_t *count) {
+/* Takes what goes out in one command, and says how many they are. `each`: bytes that one may take beside its value. The first
+ * goes out in any case, and none after the one that reaches `most`. */
+static struct store_op *take_batch(struct hold *h, size_t each, size_t most, size_t *count) {
   struct hold_item *first = NULL, **end = &first;
   size_t bytes = 0;
-  for (*count = 0; h->count > 0 && *count < BATCH_MAX && bytes < BACKLOG_MAX; ++*count) {
+  for (*count = 0; h->count > 0 && *count < BATCH_MAX && bytes < most; ++*count) {
     struct store_op *op = (struct store_op *)(*end = hold_take(h));
     op->state = STORE_SENT;
-    bytes += op->value_len;
+    bytes += each + op->value_len;
     end = &op->item.next;
   }
   *end = NULL;
@@ -350,7 +352,7 @@ static bool send_reads(struct store *s) {
   struct rconn *c = s->lanes[0].conn;
   char head[64];
   size_t count;
-  struct store_op *first = take_batch(&s->reads, &count);
+  struct store_op *first = take_batch(&s->reads, s->cfg->body_max, READS_MAX, &count);
   rconn_begin(c, head, (size_t)snprintf(head, sizeof head, "*%zu\r\n$4\r\nMGET\r\n", 1 + count));
   for (const struct store_op *op = first; op != NULL; op = after(op)) rconn_arg2(c, "session:", 8, op->id, op->id_len);
   return end_batch(s, c, first);
@@ -359,7 +361,7 @@ static bool send_reads(struct store *s) {
 static bool send_batch(struct store *s, struct rconn *c) {
   char head[128], key[sizeof "request::" + STORE_ID_MAX] = "request:";
   size_t count;
-  struct store_op *first = take_batch(&s->writes, &count);
+  struct store_op *first = take_batch(&s->writes, 0, BACKLOG_MAX, &count);
   rconn_begin(c, head, (size_t)snprintf(head, sizeof head, "*%zu\r\n$7\r\nEVALSHA\r\n$40\r\n%s\r\n", 5 + 4 * count, s->sha));
   rconn_arg(c, head, (size_t)(buf_number(head, 2 * count) - head));
   for (const struct store_op *op = first; op != NULL; op = after(op)) {

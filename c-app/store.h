@@ -4,7 +4,7 @@
  * exactly once. It allocates nothing per request.
  *
  * What was submitted waits in a queue and leaves at the end of the loop turn: the reads in one MGET, the writes in one run of
- * the script (up to 128 in each), all of it in one write. While there is no primary it stays in the queue, at most hold-ms
+ * the script (up to 128 in each; fewer when sessions may be large), all of it in one write. While there is no primary it stays in the queue, at most hold-ms
  * long; at most hold-max reads and as many writes wait.
  *
  * When a connection breaks, what it had not answered goes back to the queue and is sent again, to whoever is primary then:

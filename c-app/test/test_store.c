@@ -481,6 +481,18 @@ static void what_is_submitted_in_one_turn_leaves_in_one_command(void **state) {
   assert_result(del, STORE_ABSENT);
 }
 
+static void reads_that_may_find_more_than_a_reply_holds_leave_in_several_commands(void **state) {
+  struct client *get[2] = {client(STORE_GET, "", ""), client(STORE_GET, "", "")};
+  (void)state;
+  config.body_max = RCONN_REPLY_MAX / 2;
+  submit(get[0]);
+  submit(get[1]);
+  run(20);
+  assert_result(get[0], STORE_ABSENT);
+  assert_result(get[1], STORE_ABSENT);
+  assert_int_equal(r.reads, 2);
+}
+
 static void a_batch_whose_answer_was_lost_is_sent_again_and_each_write_applied_once(void **state) {
   struct client *set = client(STORE_SET, "1", "v"), *cond = client(STORE_SET, "2", "w");
   (void)state;
@@ -795,6 +807,7 @@ int main(void) {
       ON(started_async, without_a_primary_to_ask_again_its_outcome_is_unknown),
       ON(started_async, outcomes_are_those_of_the_script),
       ON(started_async, what_is_submitted_in_one_turn_leaves_in_one_command),
+      ON(started_async, reads_that_may_find_more_than_a_reply_holds_leave_in_several_commands),
       ON(started_async, a_batch_whose_answer_was_lost_is_sent_again_and_each_write_applied_once),
       ON(started_async, a_delete_deletes_also_with_a_value),
       ON(started_async, loading_is_waited_out),
