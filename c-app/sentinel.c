@@ -12,6 +12,7 @@
 #define ASK_PRIMARY_MS 500
 #define ASK_CLOSELY_MS 100  /* Sentinels, while there is no primary or writes wait */
 #define RETRY_PRIORITY_MS 1000
+#define LEAD_MS 500         /* who said longer ago that it is the primary gets no replicas from us */
 
 #define PEERS (FOLLOW_SENTINELS_MAX + FOLLOW_NODES_MAX)
 
@@ -65,13 +66,18 @@ static void on_done(void *owner, const struct rconn_answer *a) {
   if (a->reply != NULL && a->reply->type == REDIS_REPLY_ERROR) note(owner, a->reply->str);
 }
 
-/* The replicas follow one that was just promoted: a Sentinel tells them up to a second later, and a write needs them. */
+/* The replicas of the lost primary follow the one that was just promoted: a Sentinel tells them up to a second later, and a write
+ * needs them. Theirs is the lineage that the promoted one has left; others are not ours to lead. ASK_MS: a planned promotion may be
+ * seen before the replicas have answered the first question after its announcement. */
 static void lead(struct sentinel *s, const struct addr *primary) {
   char port[8];
+  const struct follow_node *next = follow_node(&s->follow, primary);
   snprintf(port, sizeof port, "%u", primary->port);
-  for (size_t i = 0; s->follow.manage && i < s->follow.node_count; i++) {
+  if (!s->follow.manage || now(s) - next->said_at > LEAD_MS) return;
+  for (size_t i = 0; i < s->follow.node_count; i++) {
     struct peer *p = &s->peers[FOLLOW_SENTINELS_MAX + i];
     if (!p->ready || !p->node->known || p->node->role.primary) continue;
+    if (now(s) - p->node->said_at > ASK_MS + LEAD_MS || strcmp(p->node->replid, next->replid2) != 0) continue;
     if (rconn_ask(p->conn, on_done, NULL, 0, "REPLICAOF", primary->ip, port, NULL)) rconn_flush(p->conn);
   }
 }
@@ -80,6 +86,7 @@ static void decide(struct sentinel *s) {
   char text[ADDR_TEXT_MAX];
   struct addr before = s->follow.primary;
   uint64_t since = s->follow.following ? now(s) : s->follow.doubted_at;
+  bool expected = now(s) < s->follow.expected_until; /* a Sentinel has said that it is lost, or is being replaced */
   const struct addr *primary = follow_decide(&s->follow, now(s));
   if (primary == NULL && s->told && !s->follow.following) {
     doubt(s);
@@ -93,7 +100,7 @@ static void decide(struct sentinel *s) {
   for (size_t i = 0; i < PEERS; i++) s->peers[i].note[0] = '\0';
   log_line(LOG_INFO, "primary is %s%s, found in %u ms", addr_text(primary, text), moved ? " (another one)" : "", (unsigned)(now(s) - since));
   s->primary(s->owner, primary);
-  if (moved && now(s) < s->follow.deposed_until) lead(s, primary);
+  if (moved && expected && now(s) < s->follow.deposed_until && addr_equal(&before, &s->follow.deposed)) lead(s, primary);
 }
 
 /* asking */
