@@ -317,10 +317,10 @@ bool follow_parse_info(const redisReply *reply, struct follow_node *out) {
   if (!info_value(text(reply), "master_replid:", replid, sizeof replid)) return false;
   if (!info_value(text(reply), "master_replid2:", replid2, sizeof replid2)) return false;
   info_value(text(reply), "slave_priority:", priority, sizeof priority);
-  out->leaving = strstr(text(reply), "replica_announced:0") != NULL;
   memcpy(out->replid, replid, sizeof replid);
   memcpy(out->replid2, strcmp(replid2, NO_REPLID) == 0 ? "" : replid2, strcmp(replid2, NO_REPLID) == 0 ? 1 : sizeof replid2);
   out->priority = (unsigned)strtoul(priority, NULL, 10);
+  out->leaving = out->priority == 0 && strstr(text(reply), "replica_announced:0") != NULL;
   return true;
 }
 

@@ -20,7 +20,7 @@
  *   with the offset it had before, as soon as it is back. A replica counts
  *   - while any Sentinel sees it so. Sentinels that don't answer us are given their last word while fewer than a majority do;
  *   - also when none does, while it is linked and has kept up for a second: so it counts before it may be promoted again.
- *     Not so one that says `replica_announced:0`: it is about to stop, and no write shall wait for it then. */
+ *     Not so one of priority 0 that says `replica_announced:0`: it is about to stop, and no write shall wait for it then. */
 #ifndef FOLLOW_H
 #define FOLLOW_H
 
@@ -63,7 +63,7 @@ struct follow_node {
   uint64_t said_at; /* when it was asked for the following */
   struct follow_role role;
   unsigned priority;
-  bool leaving; /* not announced: it is about to stop, and has a priority of 0 that is meant so */
+  bool leaving; /* not announced, and of priority 0, which is meant so: it is about to stop */
   char replid[FOLLOW_REPLID_MAX], replid2[FOLLOW_REPLID_MAX];
   bool keeps_up;      /* it is linked to the primary and has what the primary had a poll ago */
   uint64_t judged_at; /* since when that is so, or is not so; 0: not judged yet */

@@ -817,8 +817,10 @@ static void the_lineage_and_the_priority_are_in_info(void **state) {
   assert_string_equal(n.replid2, RA);
   assert_int_equal(n.priority, 0);
   assert_false(n.leaving);
-  assert_true(parses_info("replica_announced:0\r\nmaster_replid:" RB "\r\nmaster_replid2:" RA "\r\n", &n));
+  assert_true(parses_info("slave_priority:0\r\nreplica_announced:0\r\nmaster_replid:" RB "\r\nmaster_replid2:" RA "\r\n", &n));
   assert_true(n.leaving);
+  assert_true(parses_info("slave_priority:100\r\nreplica_announced:0\r\nmaster_replid:" RB "\r\nmaster_replid2:" RA "\r\n", &n));
+  assert_false(n.leaving); /* it may be promoted, so it counts */
 }
 
 static void events_of_other_deployments_are_ignored(void **state) {
