@@ -176,7 +176,8 @@ bool rconn_flush(struct rconn *c) {
     if (rc > 0) clear(from);
     if (rc < 0) why = uv_strerror(rc);
   }
-  if (c->out.len == 0) c->sent = c->appended; /* what the kernel did not take too: nobody can say how much was */
+  /* What the kernel did not take too: nobody can say how much was. Likewise what was encrypted before that failed. */
+  if (c->out.len == 0 || (c->tls != NULL && why != NULL)) c->sent = c->appended;
   return why == NULL || fail(c, why);
 }
 
