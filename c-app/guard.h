@@ -7,10 +7,12 @@
  *
  * The answer, for each write: nil when it was applied; else its tag with the outcome in the first place, '0' nothing there to
  * delete, '!' the condition did not hold; of a request that was seen before '=' and the tag that it had then. Its record is given
- * a new lifetime, so that a WAIT after it waits for what the first one wrote too.
+ * a new lifetime, so that a WAIT after it waits for what the first one wrote too. '?' alone: the request's key is another type's,
+ * and nothing was written.
  *
  * "#!lua" makes Redis refuse the whole script, and not the first write in it, when it can't take writes (READONLY,
- * NOREPLICAS, OOM, MISCONF). pcall: a key that holds no session has no version, and must not end the batch.
+ * NOREPLICAS, OOM, MISCONF). pcall: a key that holds no session has no version, and neither it nor a
+ * request's that holds no record must end the batch.
  * PXAT, the time reckoned once: SET rewrites an EX for the replicas, each time. A call of redis.call costs more than what it
  * does, so the look-up and the record are one, and the start of a script costs as much as two: so one script for a batch. */
 #ifndef GUARD_H
@@ -27,8 +29,10 @@ static const char guard_script[] =
     "  if #tag > 28 then\n"
     "    tag, condition = tag:sub(1, 28), tag:sub(29)\n"
     "  end\n"
-    "  local seen = call('SET', request, tag, 'NX', 'GET', 'PXAT', forget)\n"
-    "  if seen then\n"
+    "  local seen = redis.pcall('SET', request, tag, 'NX', 'GET', 'PXAT', forget)\n"
+    "  if type(seen) == 'table' then\n"
+    "    outcome, tag = '?', '?'\n"
+    "  elseif seen then\n"
     "    call('PEXPIREAT', request, forget)\n"
     "    outcome, tag = '=', '=' .. seen\n"
     "  else\n"

@@ -308,6 +308,7 @@ static void on_reached(void *owner, const struct rconn_answer *a) {
   if (!l->waiting) return;
   metrics.wait_short++;
   ask_replicas(l, false);
+  if (!l->waiting) fail(s, "out of memory"); /* nobody would look at the batch again */
 }
 
 /* WAIT counts replicas and does not say which; ROLE does. When more are linked than count, or the first WAIT was in vain, a
@@ -458,6 +459,7 @@ bool store_withdraw(struct store *s, struct store_op *op) {
 
 const char *store_unready(const struct store *s) {
   if (!s->up) return "no primary";
+  if (now(s) < s->paused_until) return s->diskless ? "Redis cannot write to its disk" : "Redis takes no writes for now";
   if (may_write(s) && (!replicated(s) || sentinel_linked(s->sentinel) >= sentinel_required(s->sentinel))) return NULL;
   return "too few replicas are linked to the primary";
 }

@@ -44,7 +44,7 @@ enum store_kind { STORE_GET, STORE_SET, STORE_DELETE };
 
 enum store_result {
   STORE_OK,
-  STORE_ABSENT,      /* GET, DELETE: no such session */
+  STORE_ABSENT,      /* GET, DELETE: no such session; GET: also a key that holds no string, since MGET tells no difference */
   STORE_MISMATCH,    /* the condition did not hold; nothing was changed */
   STORE_REUSED,      /* the request id came before with another write; nothing was changed */
   STORE_UNAVAILABLE, /* not applied */

@@ -562,6 +562,20 @@ static void misconf_is_waited_out(void **state) {
   refused("-MISCONF Errors writing to the AOF file: No space left on device\r\n", 2, STORE_OK, REDIS_MISCONF);
 }
 
+static void who_asks_hears_that_the_disk_is_the_reason(void **state) {
+  struct client *set = client(STORE_SET, "1", "v");
+  (void)state;
+  r.refuses = "-MISCONF Errors writing to the AOF file: No space left on device\r\n";
+  r.times = 1;
+  submit(set);
+  run(10);
+  assert_int_equal(set->done, 0);
+  assert_string_equal(store_unready(store), "Redis cannot write to its disk");
+  run(60);
+  assert_result(set, STORE_OK);
+  assert_null(store_unready(store));
+}
+
 static void oom_is_told_at_once(void **state) {
   (void)state;
   refused("-OOM command not allowed\r\n", 1, STORE_UNAVAILABLE, REDIS_OOM);
@@ -777,6 +791,22 @@ static void the_writes_of_a_batch_do_not_meet(void **state) {
   assert_string("GET session:b", "vb");
 }
 
+static void a_request_whose_key_is_of_another_type_is_answered_alone(void **state) {
+  (void)state;
+  if (redis == NULL) skip();
+  freeReplyObject(redisCommand(redis, "RPUSH request:c:1 x"));
+  redisReply *reply = redisCommand(redis, "EVAL %s 4 session:c request:c:1 session:d request:d:1 60 600 +%s vc +%s vd", guard_script, TAG("1"), TAG("2"));
+  assert_non_null(reply);
+  assert_int_equal(reply->type, REDIS_REPLY_ARRAY);
+  assert_int_equal(reply->elements, 2);
+  assert_string_equal(reply->element[0]->str, "?");
+  assert_int_equal(reply->element[1]->type, REDIS_REPLY_NIL);
+  freeReplyObject(reply);
+  assert_number("EXISTS session:c", 0, 0);
+  assert_number("LLEN request:c:1", 1, 1);
+  assert_string("GET session:d", "vd");
+}
+
 static void a_script_that_redis_refuses_has_written_nothing(void **state) {
   redisReply *reply;
   (void)state;
@@ -815,6 +845,7 @@ int main(void) {
       ON(started_async, readonly_makes_it_look_for_the_primary),
       ON(started_async, noscript_loads_the_script_again),
       ON(started_async, misconf_is_waited_out),
+      ON(started_async, who_asks_hears_that_the_disk_is_the_reason),
       ON(started_async, oom_is_told_at_once),
       ON(started_async, after_any_other_error_the_outcome_is_unknown),
       ON(started_async, every_request_of_a_batch_that_is_refused_is_answered),
@@ -829,6 +860,7 @@ int main(void) {
       cmocka_unit_test(the_script_applies_a_write_once_and_keeps_its_condition),
       cmocka_unit_test(a_request_that_was_seen_lives_longer),
       cmocka_unit_test(the_writes_of_a_batch_do_not_meet),
+      cmocka_unit_test(a_request_whose_key_is_of_another_type_is_answered_alone),
       cmocka_unit_test(a_script_that_redis_refuses_has_written_nothing),
   };
   signal(SIGPIPE, SIG_IGN);
