@@ -62,6 +62,7 @@ function drill(github: Partial<Github>) {
     fleetSecret,
     linodeToken: token,
     githubToken: token,
+    alertSecret: new Secret('https://hooks.example/T0/B0'),
     scenarios: 'core',
     repeat: undefined,
     out,
@@ -111,11 +112,12 @@ describe('the report', () => {
   });
 });
 
-test('what is derived from the fleet secret is kept out of the log, the key line by line', async () => {
+test('the secrets and what is derived from them are kept out of the log, the key line by line', async () => {
   await drill({});
   const passwords = ['redis', 'sentinel'].map((purpose) => derivePassword(fleetSecret, 'lab', purpose).reveal());
   const lines = deriveDeployKey(fleetSecret, 'lab').privateKey.reveal().trim().split('\n').slice(1, -1);
   const whole = lines.filter((line) => line.length >= 8);
-  expect(masked).toEqual(expect.arrayContaining([...passwords, ...whole, fleetSecret.reveal(), 'token-token']));
+  const given = [fleetSecret.reveal(), 'token-token', 'https://hooks.example/T0/B0'];
+  expect(masked).toEqual(expect.arrayContaining([...passwords, ...whole, ...given]));
   expect(whole.length).toBeGreaterThan(3);
 });
