@@ -40,8 +40,8 @@ export async function handOver(state: State, from: string): Promise<void> {
   phaseDone(state, from, 'agreed', begun, `${state.primary.name} is primary`);
 }
 
-/** What firedrill-redis-handover says; all 0 when the node was a replica already. Pure. */
-export function durationsIn(said: string): Omit<Handover, 'to'> {
+/** What firedrill-redis-handover says, also of a late one; all 0 when the node was a replica already. Pure. */
+function durationsIn(said: string): Omit<Handover, 'to'> {
   const found = /writes waited (\d+) ms \((\d+) for the replicas, (\d+) for Sentinel\)/.exec(said);
   const [pausedMs = 0, caughtUpMs = 0, promotedMs = 0] = (found ?? []).slice(1).map(Number);
   return { pausedMs, caughtUpMs, promotedMs };

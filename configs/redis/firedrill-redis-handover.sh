@@ -45,7 +45,10 @@ undo() {
       esac
     done
     case $going in
-      *failover_in_progress* | *rror*) tell own "CLIENT PAUSE $handover_timeout_ms WRITE" ;;
+      *failover_in_progress* | *rror*)
+        tell own "CLIENT PAUSE $handover_timeout_ms WRITE"
+        paused_at=${paused_at:-$(now_ms)}
+        ;;
       *) break ;;
     esac
     sleep 0.2
@@ -55,13 +58,22 @@ undo() {
     if [ -z "$late" ]; then
       say 'undone: writes go on here'
     else
-      say "$late is primary, later than it should be"
+      promoted_at=$(now_ms)
+      say_promoted "$late is primary, later than it should be"
       all_agree "$late" 3 || true
       code=0
     fi
   else
     say 'writes stay paused until Redis has stopped: a replica may still be promoted'
   fi
+}
+
+# say_promoted WHAT: that, and how long writes waited until `promoted_at`. The controller reads it.
+say_promoted() {
+  paused_at=${paused_at:-$promoted_at}
+  # Where the promotion came first, the replicas were not seen to have everything; they may have had it.
+  caught_up_at=${caught_up_at:-$promoted_at}
+  say "$1; writes waited $((promoted_at - paused_at)) ms ($((caught_up_at - paused_at)) for the replicas, $((promoted_at - caught_up_at)) for Sentinel)"
 }
 
 give_up() { say "$*" && exit 1; }
@@ -231,10 +243,7 @@ for each in $others; do
   demotions="$demotions $!"
 done
 paused=0 asked=0
-paused_at=${paused_at:-$promoted_at}
-# Where the promotion came first, the replicas were not seen to have everything; they may have had it.
-caught_up_at=${caught_up_at:-$promoted_at}
-say "$to is primary; writes waited $((promoted_at - paused_at)) ms ($((caught_up_at - paused_at)) for the replicas, $((promoted_at - caught_up_at)) for Sentinel)"
+say_promoted "$to is primary"
 # Until the Sentinels know, this node is not to come back as the primary that they still name.
 echo "$epoch" >"$state/handed"
 # shellcheck disable=SC2086 # a list of words

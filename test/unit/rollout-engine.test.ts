@@ -62,27 +62,35 @@ describe('a rollout that goes well', () => {
     );
   });
 
-  it('has the primary hand over by its own script, and restarts it when all follow another one', async () => {
-    let leader = 'redis-1';
-    const said = 'handover: 198.18.0.12:6379 is primary; writes waited 123 ms (4 for the replicas, 119 for Sentinel)';
-    const answer: Answer = (node, command, stdin) => {
-      if (!command.includes(' handover '))
-        return command.includes('apply.sh') ? {} : { stdout: well(node, stdin, leader) };
-      leader = 'redis-2';
-      return { stdout: phaseLine('handover', true, said) };
-    };
-    const facts = serving('redis-1');
-    const it = world(answer, withPrimary(facts), ['redis-1']);
-    const { told, handovers, primary } = await apply(it);
-    expect(told).toBe('nothing failed');
-    expect(shortly(it.asked)).toEqual([
-      'redis-1 handover 1',
-      expect.stringMatching(/^redis-1 switch/),
-      'redis-1 new confirm',
-    ]);
-    expect(handovers).toEqual([{ to: 'redis-2', pausedMs: 123, caughtUpMs: 4, promotedMs: 119 }]);
-    expect(primary.name).toBe('redis-2');
-  });
+  it.each([
+    ['in time', '', { pausedMs: 123, caughtUpMs: 4, promotedMs: 119 }],
+    ['late', ', later than it should be', { pausedMs: 4321, caughtUpMs: 20, promotedMs: 4301 }],
+  ])(
+    'has the primary hand over by its own script, %s, and restarts it when all follow another one',
+    async (_, how, paused) => {
+      let leader = 'redis-1';
+      const { pausedMs, caughtUpMs, promotedMs } = paused;
+      const figures = `writes waited ${pausedMs} ms (${caughtUpMs} for the replicas, ${promotedMs} for Sentinel)`;
+      const said = `handover: 198.18.0.12:6379 is primary${how}; ${figures}`;
+      const answer: Answer = (node, command, stdin) => {
+        if (!command.includes(' handover '))
+          return command.includes('apply.sh') ? {} : { stdout: well(node, stdin, leader) };
+        leader = 'redis-2';
+        return { stdout: phaseLine('handover', true, said) };
+      };
+      const facts = serving('redis-1');
+      const it = world(answer, withPrimary(facts), ['redis-1']);
+      const { told, handovers, primary } = await apply(it);
+      expect(told).toBe('nothing failed');
+      expect(shortly(it.asked)).toEqual([
+        'redis-1 handover 1',
+        expect.stringMatching(/^redis-1 switch/),
+        'redis-1 new confirm',
+      ]);
+      expect(handovers).toEqual([{ to: 'redis-2', ...paused }]);
+      expect(primary.name).toBe('redis-2');
+    },
+  );
 
   it('stops before the primary when that does not hand over, and leaves it as it was', async () => {
     const refused = {
