@@ -165,7 +165,7 @@ const haproxy = z
     serverTimeoutMs: ms('timeout server').default(50_000),
     silentMs: ms('What a server does not confirm for so long is sent to another (tcp-ut)').default(250),
     checkIntervalMs: ms('Between two health checks').default(250),
-    checkTimeoutMs: ms('For the answer to one; at least half of app.watchdogMs').default(500),
+    checkTimeoutMs: ms('For the answer to one; `fall` of them take at least app.watchdogMs').default(500),
     fastIntervalMs: ms('Between two health checks while a state changes').default(100),
     fall: count('Failed checks before a server counts as down').default(2),
     rise: count('Good checks before a server counts as up').default(2),
