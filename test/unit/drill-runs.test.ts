@@ -79,6 +79,13 @@ describe('a drill with a number of runs', () => {
     const plan = planRuns({ repeat: undefined, runs: path }, environment, drill, ['app-kill'], log);
     expect([plan.before('app-kill'), plan.repeat, plan.earlier]).toEqual([0, 1, []]);
   });
+
+  test('counts nothing from before when the commit is unknown: it may have been another', () => {
+    const unknown = { ...drill, commit: null };
+    keepRun(path, kept('app-kill', run(8), unknown));
+    const plan = planRuns({ repeat: 3, runs: path }, environment, unknown, ['app-kill'], log);
+    expect([plan.before('app-kill'), plan.repeat, plan.earlier]).toEqual([0, 3, []]);
+  });
 });
 
 describe('the summary of the runs', () => {

@@ -18,7 +18,8 @@ export type Runs = ReadonlyMap<ScenarioName, readonly RunReport[]>;
 
 /**
  * What runs, and where it is kept. Earlier runs count only for who says how many he wants: a plain drill measures what is now.
- * @param drill the deployed commit, and when this drill began
+ * None counts when the commit is unknown: they may be another's.
+ * @param drill the deployed commit, null when nobody could tell, and when this drill began
  */
 export function planRuns(
   { repeat, runs: path }: Pick<DrillInputs, 'repeat' | 'runs'>,
@@ -29,7 +30,7 @@ export function planRuns(
 ): Plan {
   const what = { environment: environment.name, commit };
   const isAsked = (run: KeptRun): boolean => names.some((name) => name === run.scenario);
-  const earlier = repeat === undefined ? [] : runsOf(readRuns(path), what).filter(isAsked);
+  const earlier = repeat === undefined || commit === null ? [] : runsOf(readRuns(path), what).filter(isAsked);
   if (earlier.length > 0) log.info(`${earlier.length} runs of this commit are in ${path} already, and count`);
   return {
     earlier,
