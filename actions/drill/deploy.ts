@@ -9,7 +9,10 @@ import type { Release } from './scenarios/index.ts';
 
 /** Deploys of the drill's own: the rollout action as the workflow runs it, in a process of its own. */
 export interface Deploys {
-  /** Throws a FiredrillError (`config`) unless what is checked out is what is deployed: a drill deploys nothing new. */
+  /**
+   * Throws a FiredrillError unless what is checked out is what is deployed (`config`): a drill deploys nothing new; `remote` when that
+   * can't be told.
+   */
   prove(): Promise<void>;
   /** Rolls that release out, and what was deployed again. Gives what was not as it has to be, each without a full stop. */
   roll(release: Release): Promise<string[]>;
@@ -82,10 +85,16 @@ export async function openDeploys(
   return {
     async prove() {
       const plan = await run('plan');
-      if (plan.code === 0 && plan.changed === 'false') return;
+      if (plan.code !== 0)
+        throw new FiredrillError({
+          code: 'remote',
+          what: `the plan of what is checked out failed: ${plan.tail}`,
+          fix: 'Mend that first; a rollout with the mode plan shows the same',
+        });
+      if (plan.changed === 'false') return;
       throw new FiredrillError({
         code: 'config',
-        what: `what is checked out is not what is deployed: ${plan.changed === 'true' ? 'a rollout would change something' : plan.tail}`,
+        what: 'what is checked out is not what is deployed: a rollout would change something',
         fix: 'Deploy it first; a drill deploys nothing new',
       });
     },
@@ -115,6 +124,7 @@ async function fetchProgram(fleet: Fleet): Promise<Buffer> {
     code: 'remote',
     ...(node === undefined ? {} : { node: node.name }),
     what: `/${program} can't be read there: ${result?.stderr.trim() ?? 'no node has it'}`,
+    fix: 'Deploy first; a drill rolls out the program that is there',
   });
 }
 

@@ -230,6 +230,7 @@ async function hits(followUps: readonly FollowUp[], endFaults: () => void): Prom
     throw new FiredrillError({
       code: 'remote',
       what: 'the failover within which the second fault belongs did not come',
+      fix: "Run the scenario again; if it stays so, read the Sentinels' journals: the first fault has to lead to a failover",
     });
   return nodes.map((node) => node?.name ?? '');
 }

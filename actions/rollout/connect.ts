@@ -28,7 +28,8 @@ export async function connectFleet(
   const members = await mapAtMost(atOnce, environment.nodes, async (node): Promise<[string, Member][]> => {
     try {
       const machine = inventory.nodes.find((each) => each.name === node.name);
-      if (machine === undefined) throw new FiredrillError({ code: 'config', node: node.name, what: 'no machine' });
+      if (machine === undefined)
+        throw new FiredrillError({ code: 'config', node: node.name, what: 'no machine', fix: 'Run provision first' });
       const target = sshTarget(environment, machine, deployKey);
       const again = () => connect(target);
       const link = () => connect({ ...target, manyCommands });
@@ -55,6 +56,7 @@ export function mustReachAll(reach: Reach): Fleet {
   throw new FiredrillError({
     code: first.code,
     what: `${reach.failures.length} nodes can't be reached, nothing was changed\n${lines}`,
+    fix: 'Run again when they answer; provision brings up what is missing or switched off',
     cause: first,
   });
 }

@@ -84,6 +84,7 @@ function cutShort(node: string, phases: readonly Phase[]): FiredrillError {
     node,
     phase: 'apply',
     what: `the command ended without an exit code${last === undefined ? '' : `, the last that it told was ${last}`}: it was killed, or the node went down`,
+    fix: 'Look at the node, then run again; what was switched and not confirmed goes back by itself',
   });
 }
 

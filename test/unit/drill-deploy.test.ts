@@ -73,6 +73,15 @@ describe("a deploy of the drill's own", () => {
     deploys.close();
   });
 
+  test('is not taken for something new when its plan failed', async () => {
+    const deploys = await open();
+    const failing = "console.log('::error::no way to redis-1'); process.exit(1);";
+    writeFileSync(join(here, 'actions/rollout/dist/index.js'), failing);
+    await expect(deploys.prove()).rejects.toThrow(/the plan of what is checked out failed: no way to redis-1\. Mend/);
+    await expect(deploys.prove()).rejects.toMatchObject({ code: 'remote' });
+    deploys.close();
+  });
+
   test('of what is deployed must change nothing', async () => {
     const deploys = await open();
     expect(await deploys.roll('same')).toEqual([]);
