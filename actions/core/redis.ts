@@ -108,7 +108,7 @@ function parseReplica(value: string): RedisFacts['replicas'][number] {
 }
 
 /** The `key:value` lines of INFO. */
-export function parseInfo(info: string): Map<string, string> {
+function parseInfo(info: string): Map<string, string> {
   const lines = info.split(/\r?\n/).filter((line) => line.includes(':'));
   return new Map(lines.map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1)]));
 }

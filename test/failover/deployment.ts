@@ -81,7 +81,7 @@ export async function startApp(index: number, program: string, durability: setti
 }
 
 /** How many replicas are linked and in step. */
-export async function linkedReplicas(index: number): Promise<number> {
+async function linkedReplicas(index: number): Promise<number> {
   const info = String(await askRedis(index, 'INFO', 'replication'));
   return info.match(/state=online/g)?.length ?? 0;
 }

@@ -270,7 +270,7 @@ const rollout = z
   .prefault({});
 
 /** What every night has, and what a drill runs that is told nothing else. */
-export const coreScenarios = [
+const coreScenarios = [
   'redis-primary-stop',
   'redis-primary-kill',
   'redis-primary-hang',

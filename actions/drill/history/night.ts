@@ -33,7 +33,7 @@ export const nightSchema = z.strictObject({
 export type Night = z.output<typeof nightSchema>;
 
 /** How long a drill is kept. */
-export const keptMs = 366 * 24 * 3600 * 1000;
+const keptMs = 366 * 24 * 3600 * 1000;
 
 /** The drill as a line of the history. Pure. */
 export function nightOf(report: DrillReport, run: string): Night {

@@ -22,7 +22,7 @@ export interface Timed {
 export const roundTripMs = 200;
 
 /** One rollout with every node `oneWayMs` away: how long each exchange with a node took. */
-export async function timeExchanges(repository: string, oneWayMs: number): Promise<Timed[]> {
+async function timeExchanges(repository: string, oneWayMs: number): Promise<Timed[]> {
   const times: Timed[] = [];
   const relays = new Map<string, Promise<Relay>>();
   const timed = async <T>(exchange: Exchange | undefined, work: () => Promise<T>): Promise<T> => {
