@@ -57,11 +57,12 @@ describe('the node is rebooted', () => {
   test.each([
     ['while it restarts its service', /app-1 +switch/],
     ['while its release waits for the confirmation', /app-1 +active/],
-  ])('%s', async (_, line) => {
+  ])('%s: the run goes on when it is back, or ends and names it, and the next one repairs', async (_, line) => {
     slowApps();
     const rollout = await rolloutAt(line);
     await on('app-1', 'systemctl --no-block reboot');
     const { code, output } = await rollout.ended;
+    if (code !== 0) expect(output).toMatch(/^app-1[,:]/m);
     tell(code === 0 ? 'the run waited for it and went on' : (/^app-1[,:].*$/m.exec(output)?.[0] ?? ''));
     tell(`the next run ${lastLine((await repaired(from())).output)}`);
   });

@@ -27,7 +27,7 @@ describe('the runner is killed', () => {
     ['during the gate', /app-1 +active/],
     ['before the confirmation', /app-1 +gate/],
     ['between two nodes', /app-1 +confirm/],
-  ])('%s', async (_, line) => {
+  ])('%s: the next run repairs, and the one after it has nothing to change', async (_, line) => {
     slowApps();
     await kill(await rolloutAt(line));
     const next = await repaired(from());
@@ -36,7 +36,7 @@ describe('the runner is killed', () => {
     expect((await runInside(['rollout', ...from()])).output).toMatch(/nothing to change/);
   });
 
-  test('right after the primary has handed over', async () => {
+  test('right after the primary has handed over: the next run repairs, and the one after it has nothing to change', async () => {
     other.edit('configs/redis/redis-server.service.conf', (text) => `${text}\n# another release\n`);
     other.edit('environments/lab.yaml', (text) => text.replace('canaryMs: 1000', 'leaseMs: 12000\n  canaryMs: 1000'));
     const { primary } = await redisRoles();
