@@ -14,6 +14,7 @@ import { cacheDir, clone, lab, outDir } from '../lab/paths.ts';
 import { packagesOf } from '../lab/prepare.ts';
 import { sourceCommit } from '../lab/source.ts';
 import { runInSandbox } from '../sandbox/run.ts';
+import { countOf } from './options.ts';
 
 const usage = `npm run bench:app                the C service beside webdis and nginx: medians of 5 rounds, out/bench-app.json
 
@@ -45,20 +46,10 @@ function optionsOf(argv: string[]): Options | undefined {
   });
   if (values.help) return undefined;
   return {
-    rounds: numberOf('--rounds', values.rounds ?? '5', 50),
-    seconds: numberOf('--seconds', values.seconds ?? '3', 60),
+    rounds: countOf('--rounds', values.rounds ?? '5', 50),
+    seconds: countOf('--seconds', values.seconds ?? '3', 60),
     from: resolve(values.from ?? clone),
   };
-}
-
-function numberOf(name: string, text: string, max: number): number {
-  const value = Number(text);
-  if (Number.isInteger(value) && value >= 1 && value <= max) return value;
-  throw new FiredrillError({
-    code: 'config',
-    what: `${name} is "${text}"`,
-    fix: `Give a whole number from 1 to ${max}`,
-  });
 }
 
 async function bench(options: Options): Promise<number> {

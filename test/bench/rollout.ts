@@ -11,6 +11,7 @@ import { installMissing } from '../lab/machines/preflight.ts';
 import { clone, nodeBinary, outDir, region, stateDir } from '../lab/paths.ts';
 import { regionPid } from '../lab/region-client.ts';
 import { sourceCommit } from '../lab/source.ts';
+import { countOf } from './options.ts';
 import { tableOf, writeReport } from './report.ts';
 import { measurePlans } from './rollout/hosts.ts';
 import type { Measured } from './rollout/measured.ts';
@@ -29,21 +30,15 @@ try {
   const text = { type: 'string' } as const;
   const { values } = parseArgs({ options: { rounds: text, parts: text, help: { type: 'boolean' } } });
   if (values.help) console.log(usage);
-  else process.exitCode = await bench(roundsOf(values.rounds ?? '5'), partsOf(values.parts ?? allParts.join()));
+  else
+    process.exitCode = await bench(
+      countOf('--rounds', values.rounds ?? '5', 50),
+      partsOf(values.parts ?? allParts.join()),
+    );
 } catch (error) {
   console.error(messageOf(error));
   if (!(error instanceof FiredrillError) || error.code === 'bug') console.error((error as Error).stack);
   process.exitCode = 1;
-}
-
-function roundsOf(text: string): number {
-  const value = Number(text);
-  if (Number.isInteger(value) && value >= 1 && value <= 50) return value;
-  throw new FiredrillError({
-    code: 'config',
-    what: `--rounds is "${text}"`,
-    fix: 'Give a whole number from 1 to 50',
-  });
 }
 
 function partsOf(text: string): string[] {

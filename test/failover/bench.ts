@@ -4,17 +4,20 @@
  * every fault N times (default 20) under 500 requests/s on loopback, a line a round, then a table and out/bench-failover.json.
  * Exits with 1 when a goal is missed.
  */
-import { execFileSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
+import { FiredrillError } from '../../actions/core/errors.ts';
+import { countOf } from '../bench/options.ts';
 import { tableOf, writeReport } from '../bench/report.ts';
 import { ensureBuildRoot } from '../lab/machines/build-root.ts';
-import { cacheDir, clone, outDir } from '../lab/paths.ts';
+import { ensureReady } from '../lab/machines/preflight.ts';
+import { cacheDir, clone, lab, outDir } from '../lab/paths.ts';
 import { packagesOf } from '../lab/prepare.ts';
+import { sourceCommit } from '../lab/source.ts';
 import { type FaultName, faults, isFault } from './faults.ts';
 import type { Plan } from './main.ts';
 import { roundLine, rowsOf } from './report.ts';
 import { runRounds } from './rounds.ts';
-import type { Durability } from './settings.ts';
+import { type Durability, durabilities } from './settings.ts';
 
 const { values } = parseArgs({
   options: {
@@ -33,26 +36,28 @@ const plan: Plan = {
     if (isFault(name)) return name;
     throw new Error(`no fault ${name}; there are: ${Object.keys(faults).join(', ')}`);
   }),
-  rounds: count(values.rounds),
-  requestsPerS: count(values.rate),
-  durability: values.durability as Durability,
+  rounds: countOf('--rounds', values.rounds, 1000),
+  requestsPerS: countOf('--rate', values.rate, 10_000),
+  durability: durabilityOf(values.durability),
   sanitized: values.sanitized,
   ...(values.logs === undefined ? {} : { logs: values.logs }),
 };
+if (values.root === undefined) await ensureReady(lab, console.log);
 const root = values.root ?? (await ensureBuildRoot(cacheDir, packagesOf(clone), console.log));
+const commit = sourceCommit(clone).sha;
 const startedAt = new Date().toISOString();
 const rounds = await runRounds(root, values.sources, plan, (round, number) => {
   console.log(roundLine(number, round));
   for (const proof of round.proofs.slice(0, 5)) console.log(`    ${proof}`);
 });
 const rows = rowsOf(rounds, plan.durability !== 'async');
-const commit = execFileSync('git', ['rev-parse', 'HEAD'], { cwd: clone, encoding: 'utf8' }).trim();
 writeReport(`${outDir}/bench-failover.json`, { name: 'failover', commit, startedAt, rows });
 console.log(`\n${tableOf(rows)}`);
 process.exitCode = rows.some((row) => row.met === false) ? 1 : 0;
 
-function count(text: string): number {
-  const number = Number(text);
-  if (!Number.isInteger(number) || number < 1) throw new Error(`${text} is not a number of at least 1`);
-  return number;
+function durabilityOf(text: string): Durability {
+  const found = durabilities.find((each) => each === text);
+  if (found !== undefined) return found;
+  const fix = `Use one of ${durabilities.join(', ')}`;
+  throw new FiredrillError({ code: 'config', what: `--durability is "${text}"`, fix });
 }

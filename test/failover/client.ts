@@ -1,6 +1,7 @@
 import { Agent, request as httpRequest } from 'node:http';
 import type { Operation } from '../../actions/core/history/operation.ts';
 import type { Step } from '../../actions/core/history/workload.ts';
+import { outcomeOfError } from '../../actions/drill/probe/history.ts';
 import { balancer } from './settings.ts';
 
 /** Long after the service has given up, so that what it answers is seen. */
@@ -65,10 +66,11 @@ export function send(request: Step): Promise<Operation> {
 }
 
 /** What an answer means. A write without a clear answer, 503 included, may be applied yet. Pure. */
-export function outcomeOf(op: Operation['op'], status: number, error?: string): Pick<Operation, 'outcome' | 'result'> {
+function outcomeOf(op: Operation['op'], status: number, error?: string): Pick<Operation, 'outcome' | 'result'> {
+  if (error !== undefined) return { outcome: outcomeOfError(op, error), result: null };
   if (status === 200 || status === 204) return { outcome: 'ok', result: 'done' };
   if (status === 404) return { outcome: 'ok', result: 'absent' };
   if (status === 412) return { outcome: 'ok', result: 'mismatch' };
-  const untouched = op === 'read' || error === 'ECONNREFUSED' || (status >= 400 && status < 500 && status !== 408);
+  const untouched = op === 'read' || (status >= 400 && status < 500 && status !== 408);
   return { outcome: untouched ? 'failed' : 'unknown', result: null };
 }

@@ -1,5 +1,6 @@
 import { checkHistory, type Verdict, type Violation } from '../../actions/core/history/check.ts';
 import { changed, type Operation } from '../../actions/core/history/operation.ts';
+import { mostFrequent } from '../bench/failures.ts';
 import type { Marks } from './watch.ts';
 
 /** One round, as data; times in ms from the fault. */
@@ -73,7 +74,7 @@ export function measure(seen: Observed): Round {
     fault: seen.fault,
     requests: history.length,
     failed: failures.length,
-    failures: summary(failures),
+    failures: mostFrequent(failures),
     acknowledged: verdict.acknowledged,
     stalled: round(Math.max(0, ...history.map((each) => each.completedAt - each.invokedAt))),
     ...(Object.fromEntries(Object.entries(times).filter(([, time]) => time !== undefined)) as Partial<typeof times>),
@@ -112,16 +113,6 @@ function tooSoon({ history, faultAt, silentUntil }: Observed): Violation[] {
       what: 'acknowledged while no replica could have it',
       operations: [each],
     }));
-}
-
-/** `12 x write 503`, the most frequent first. */
-function summary(failures: readonly Operation[]): string[] {
-  const counts = new Map<string, number>();
-  for (const each of failures) {
-    const what = `${each.op} ${each.error ?? each.status ?? ''}`;
-    counts.set(what, (counts.get(what) ?? 0) + 1);
-  }
-  return [...counts].sort((a, b) => b[1] - a[1]).map(([what, times]) => `${times} x ${what}`);
 }
 
 function round(ms: number): number {

@@ -16,7 +16,8 @@ export const downAfterMs = 1000;
 /** How long the service holds a request, as in production: a failover that is shorter must not fail one. */
 export const holdMs = 4000;
 
-export type Durability = 'async' | 'replicated' | 'fsynced';
+export const durabilities = ['async', 'replicated', 'fsynced'] as const;
+export type Durability = (typeof durabilities)[number];
 
 /** `primary` undefined: it starts as one. */
 export function redisConf(host: string, primary: string | undefined): string {

@@ -1,10 +1,13 @@
-/** node test/handoff/measure.ts stop|kill|restart|crash ROUNDS [ROOT] [DOWN_AFTER_MS]: rounds of one fault, and the figures. */
+/**
+ * node test/handoff/measure.ts stop|kill|restart|crash ROUNDS [ROOT] [DOWN_AFTER_MS] [HANDOFF_AFTER_MS]: rounds of one fault, and the
+ * figures. The times are what the environments have by default: 1000 and 0.
+ */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { releaseOf } from '../unit/rollout-fixture.ts';
 import { nodeOf, type Rig, redisClient, redisHosts, settledPrimary, start, startRig, stop, stopRig } from './rig.ts';
 import { longestGap, startWriter } from './writer.ts';
 
-const [what = 'stop', rounds = '5', root = '', downAfter = '1000', after = '300'] = process.argv.slice(2);
+const [what = 'stop', rounds = '5', root = '', downAfter = '1000', after = '0'] = process.argv.slice(2);
 const figures: Record<string, number[]> = { stall: [], promoted: [], acked: [], lost: [] };
 
 async function round(rig: Rig, number: number): Promise<void> {

@@ -3,10 +3,10 @@
  * service of the lab, under 500 requests/s through the load balancer. A line a round, then a table and out/bench-rollout-load.json.
  * A lab that is up is used, and stays; --more adds to the rounds of the last run of this commit. Exits with 1 when a goal is missed.
  */
-import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { countOf } from '../bench/options.ts';
 import { tableOf, writeReport } from '../bench/report.ts';
 import { down } from '../lab/commands/all.ts';
 import { isInside, runScriptInside } from '../lab/commands/inside.ts';
@@ -14,6 +14,7 @@ import { clone, outDir } from '../lab/paths.ts';
 import { binaryPath, deploy, mustSucceed } from '../lab/pipeline.ts';
 import { prepare } from '../lab/prepare.ts';
 import { regionPid, startRegion } from '../lab/region-client.ts';
+import { sourceCommit } from '../lab/source.ts';
 import type { Round } from './measure.ts';
 import { roundLine, rowsOf } from './report.ts';
 import { runRound } from './round.ts';
@@ -43,13 +44,13 @@ async function outside(): Promise<number> {
 async function bench(): Promise<number> {
   if (!existsSync(binaryPath))
     mustSucceed(await deploy({ verbose: values.verbose, from: clone, repeat: '', against: '' }));
-  const commit = execFileSync('git', ['rev-parse', 'HEAD'], { cwd: clone, encoding: 'utf8' }).trim();
+  const commit = sourceCommit(clone).sha;
   const before = values.more ? earlier(commit) : undefined;
   const startedAt = before?.startedAt ?? new Date().toISOString();
   const rounds = [...(before?.rounds ?? [])];
   const onLine = values.verbose ? (line: string) => console.log(`    ${line}`) : () => {};
-  for (let left = count(values.rounds); left > 0; left--) {
-    const round = await runRound({ requestsPerS: count(values.rate), onLine });
+  for (let left = countOf('--rounds', values.rounds, 1000); left > 0; left--) {
+    const round = await runRound({ requestsPerS: countOf('--rate', values.rate, 10_000), onLine });
     rounds.push(round);
     console.log(roundLine(rounds.length, round));
     for (const each of [...round.failures, ...round.proofs].slice(0, 8)) console.log(`      ${each}`);
@@ -66,10 +67,4 @@ function earlier(commit: string): { startedAt: string; rounds: Round[] } | undef
   if (!existsSync(file)) return undefined;
   const report = JSON.parse(readFileSync(file, 'utf8'));
   return report.commit === commit ? report : undefined;
-}
-
-function count(text: string): number {
-  const number = Number(text);
-  if (!Number.isInteger(number) || number < 1) throw new Error(`${text} is not a number of at least 1`);
-  return number;
 }

@@ -3,6 +3,7 @@ import type { Operation } from '../../actions/core/history/operation.ts';
 import { wallMs } from '../../actions/drill/clock.ts';
 import { lagOf, latencyMs, operationOf, type Request } from '../../actions/drill/probe/history.ts';
 import type { RolloutReport } from '../../actions/rollout/report.ts';
+import { mostFrequent } from '../bench/failures.ts';
 
 /** What clients waited for one answer, and what the rollout did meanwhile. */
 export interface Stall {
@@ -61,7 +62,7 @@ export function measure(
     units: report.nodes.flatMap((node) => node.units).length,
     requests: history.length,
     failed: failures.length,
-    failures: summary(failures),
+    failures: mostFrequent(failures),
     acknowledged: verdict.acknowledged,
     lost,
     wrong: verdict.violations.length - lost,
@@ -99,13 +100,4 @@ function phaseDuring(report: RolloutReport, fromMs: number, toMs: number): { nod
     .filter((each) => each.sharedMs > 0 && each.phase !== 'stage')
     .sort((a, b) => b.sharedMs - a.sharedMs || a.ms - b.ms)[0];
   return most === undefined ? { node: 'none', phase: 'between' } : { node: most.node, phase: most.phase };
-}
-
-function summary(failures: readonly Request[]): string[] {
-  const counts = new Map<string, number>();
-  for (const each of failures) {
-    const what = `${each.op} ${each.error ?? each.status}`;
-    counts.set(what, (counts.get(what) ?? 0) + 1);
-  }
-  return [...counts].sort((a, b) => b[1] - a[1]).map(([what, times]) => `${times} x ${what}`);
 }

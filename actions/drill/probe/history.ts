@@ -57,7 +57,7 @@ function resultOf(op: Request['op'], status: number): Operation['result'] {
 }
 
 /** The outcome of a request without an answer, by Node's error code. Pure. */
-export function outcomeOfError(op: Request['op'], code: string): Outcome {
+export function outcomeOfError(op: Request['op'], code: string): Exclude<Outcome, 'refused'> {
   if (op === 'read') return 'failed';
   // Never connected, so nothing was sent.
   return code === 'ECONNREFUSED' || code === 'EHOSTUNREACH' || code === 'ENETUNREACH' ? 'failed' : 'unknown';
