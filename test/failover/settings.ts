@@ -87,6 +87,7 @@ export function haproxyCfg(): string {
       clientTimeoutMs: 50_000,
       serverTimeoutMs: 50_000,
       silentMs: 250,
+      keepaliveS: 1,
       checkIntervalMs: 250,
       checkTimeoutMs: 500,
       fastIntervalMs: 100,

@@ -67,11 +67,6 @@ describe('a mistake in an environment file is reported with its place and its fi
       [['rateWindowMs: 20000', 'rateWindowMs: 2000']],
       /monitor\.rules\.rateWindowMs 2000 is too short.*Use at least 20000/,
     ],
-    [
-      'health checks that are quicker than the watchdog',
-      [['  fall: 2\n', '  fall: 2\n  checkTimeoutMs: 399\n']],
-      /2 checks of 399 ms mark a server down before app\.watchdogMs 800 .*Use at least 400/,
-    ],
     ['no primary', [[', primary: true', '']], /0 redis nodes are marked primary\. Mark exactly one/],
     ['two primaries', [['198.18.0.12 }', '198.18.0.12, primary: true }']], /2 redis nodes are marked primary/],
     [

@@ -23,7 +23,6 @@ export function crossChecks(parsed: ParsedSections): Mistake[] {
     ...outsideSubnet(nodes, parsed.network?.subnet),
     ...misplacedPrimary(nodes),
     ...tooFewScrapes(parsed.monitor),
-    ...downBeforeKilled(parsed),
     ...(complete
       ? fleetChecks(
           nodes.map(({ node }) => node),
@@ -78,20 +77,6 @@ function tooFewScrapes(monitor: ParsedSections['monitor']): Mistake[] {
     const what = `monitor.rules.${key} ${value} is too short for what is scraped every ${scrapeIntervalMs} and ${nodeScrapeIntervalMs} ms`;
     return [{ path: ['monitor', 'rules', key], what, fix: `Use at least ${leastMs}` }];
   });
-}
-
-/** A process that hangs is killed before its server counts as down: what it was asked is then sent to another, else given up. */
-function downBeforeKilled({ app, haproxy }: ParsedSections): Mistake[] {
-  if (app === undefined || haproxy === undefined) return [];
-  const { fall, checkTimeoutMs } = haproxy;
-  if (fall * checkTimeoutMs >= app.watchdogMs) return [];
-  return [
-    {
-      path: ['haproxy', 'checkTimeoutMs'],
-      what: `${fall} checks of ${checkTimeoutMs} ms mark a server down before app.watchdogMs ${app.watchdogMs} kills a process that hangs`,
-      fix: `Use at least ${Math.ceil(app.watchdogMs / fall)}`,
-    },
-  ];
 }
 
 function fleetChecks(nodes: readonly EnvironmentNode[], parsed: ParsedSections): Mistake[] {
