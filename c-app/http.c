@@ -84,6 +84,7 @@ static bool take_exchange(struct conn *c) {
 static void give_exchange(struct conn *c) {
   if (c->x == NULL) return;
   buf_free(&c->x->rest);
+  request_trim(&c->x->request);
   c->x->next = c->server->spare;
   c->server->spare = c->x;
   c->x = NULL;

@@ -126,6 +126,11 @@ void request_free(struct request *r) {
   buf_free(&r->body);
 }
 
+void request_trim(struct request *r) {
+  if (r->body.cap > KEEP_BODY) buf_free(&r->body);
+  buf_free(&r->part);
+}
+
 void request_init(struct request *r, size_t body_max) {
   static const llhttp_settings_t settings = {.on_header_field = on_field,
                                              .on_header_value = on_value,
@@ -134,9 +139,8 @@ void request_init(struct request *r, size_t body_max) {
                                              .on_chunk_header = on_chunk,
                                              .on_body = on_body,
                                              .on_message_complete = on_message};
+  request_trim(r);
   struct buf body = r->body;
-  if (body.cap > KEEP_BODY) buf_free(&body);
-  buf_free(&r->part);
   memset(r, 0, offsetof(struct request, target));
   r->body = (struct buf){.data = body.data, .cap = body.cap};
   r->body_max = body_max;

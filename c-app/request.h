@@ -62,7 +62,9 @@ struct request {
 void request_init(struct request *r, size_t body_max);
 /* Takes the next bytes. `*used` says how many belong to this request; with REQUEST_DONE what follows is the next one's. */
 enum request_verdict request_feed(struct request *r, const char *data, size_t len, size_t *used);
-/* Gives back the body's memory. */
+/* It was answered: gives back what memory would cost too much to keep for the next request. */
+void request_trim(struct request *r);
+/* Gives back all its memory. */
 void request_free(struct request *r);
 
 #endif
