@@ -16,6 +16,11 @@
  * and not when Sentinel announces it. TCP is not trusted: a peer that is silent is given up (rconn.h).
  * How the answers are judged, and why no stale primary is believed: follow.h.
  *
+ * When a primary that a Sentinel has announced as lost (+odown, +failover-state-send-slaveof-noone) is seen replaced before the
+ * Sentinels say so, its other replicas are pointed at the promoted one at once, by REPLICAOF: a write needs them, and the
+ * Sentinel would tell them up to a second later. Not when priorities are not ours to change (replica-priority = 0). An ACL user
+ * needs +replicaof for that, and +config|set for the priorities.
+ *
  * A replica that does not keep up delays every write that must wait for it. When it has for exclude_after_ms, and others
  * suffice, it gets `replica-priority 0`; it leaves the count only when all Sentinels know that, so none can promote it over
  * a write that it has not got. When it has kept up for two seconds its priority is given back, and it counted before. */
