@@ -1,0 +1,308 @@
+/* Whom the service tells to follow a promoted primary: against one Sentinel and three Redis in the same loop, at 127.0.0.1 to 3, that
+ * say what the test tells them to. */
+#include "check.h"
+#include "sentinel.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NODES 3
+
+struct peer {
+  uv_tcp_t tcp;
+  redisReader *reader;
+  unsigned at; /* which of the three it is connected to */
+};
+
+static struct {
+  uv_loop_t loop;
+  uv_tcp_t listener;
+  unsigned port;
+  struct peer *subscriber;
+  struct node {
+    bool gone, mute, primary;
+    const char *replid, *replid2;
+    unsigned led;    /* times that it was told whom to follow */
+    char leader[64]; /* by the last of them */
+  } nodes[NODES];
+  struct addr sentinel_addr, primary; /* the one announced last */
+} r;
+
+static struct sentinel *sentinel;
+
+/* the servers */
+
+static void on_gone(uv_handle_t *h) {
+  struct peer *p = h->data;
+  if (r.subscriber == p) r.subscriber = NULL;
+  redisReaderFree(p->reader);
+  free(p);
+}
+
+static void hang_up(struct peer *p) {
+  if (!uv_is_closing((uv_handle_t *)&p->tcp)) uv_close((uv_handle_t *)&p->tcp, on_gone);
+}
+
+static void say(struct peer *p, const char *text) {
+  uv_buf_t b = uv_buf_init((char *)text, (unsigned)strlen(text));
+  if (!uv_is_closing((uv_handle_t *)&p->tcp) && uv_try_write((uv_stream_t *)&p->tcp, &b, 1) < 0) hang_up(p);
+}
+
+static void say_sentinel(struct peer *p, const char *what) {
+  char text[256];
+  if (strcmp(what, "MASTER") == 0) {
+    say(p, "%1\r\n+config-epoch\r\n+1\r\n");
+  } else if (strcmp(what, "REPLICAS") == 0) {
+    snprintf(text, sizeof text, "*2\r\n%%2\r\n+ip\r\n+127.0.0.2\r\n+port\r\n+%u\r\n%%2\r\n+ip\r\n+127.0.0.3\r\n+port\r\n+%u\r\n", r.port, r.port);
+    say(p, text);
+  } else {
+    snprintf(text, sizeof text, "*2\r\n+127.0.0.1\r\n+%u\r\n", r.port);
+    say(p, text);
+  }
+}
+
+static void say_node(struct peer *p, const redisReply *c) {
+  struct node *n = &r.nodes[p->at];
+  const char *name = c->element[0]->str;
+  char info[128], text[256];
+  if (n->gone) {
+    hang_up(p);
+  } else if (strcmp(name, "REPLICAOF") == 0) {
+    assert_int_equal(c->elements, 3);
+    n->led++;
+    snprintf(n->leader, sizeof n->leader, "%s:%s", c->element[1]->str, c->element[2]->str);
+    say(p, "+OK\r\n");
+  } else if (n->mute) {
+    return;
+  } else if (strcmp(name, "INFO") == 0) {
+    snprintf(info, sizeof info, "master_replid:%s\r\nmaster_replid2:%s\r\n", n->replid, n->replid2);
+    snprintf(text, sizeof text, "$%zu\r\n%s\r\n", strlen(info), info);
+    say(p, text);
+  } else if (strcmp(name, "ROLE") == 0) {
+    say(p, n->primary ? "*3\r\n+master\r\n:1\r\n*0\r\n" : "*5\r\n+slave\r\n+127.0.0.1\r\n:1\r\n+connected\r\n:1\r\n");
+  } else {
+    fail_msg("nobody expects %s", name);
+  }
+}
+
+static void serve(struct peer *p, const redisReply *c) {
+  const char *name = c->element[0]->str;
+  if (strcmp(name, "HELLO") == 0) {
+    say(p, "%0\r\n");
+  } else if (strcmp(name, "SUBSCRIBE") == 0) {
+    r.subscriber = p;
+    say(p, ">3\r\n$9\r\nsubscribe\r\n$1\r\nx\r\n:1\r\n");
+  } else if (strcmp(name, "SENTINEL") == 0) {
+    say_sentinel(p, c->element[1]->str);
+  } else {
+    say_node(p, c);
+  }
+}
+
+static void on_alloc(uv_handle_t *h, size_t n, uv_buf_t *b) {
+  static char area[65536];
+  (void)h;
+  (void)n;
+  *b = uv_buf_init(area, sizeof area);
+}
+
+static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *b) {
+  struct peer *p = s->data;
+  if (n < 0) {
+    hang_up(p);
+    return;
+  }
+  assert_int_equal(redisReaderFeed(p->reader, b->base, (size_t)n), REDIS_OK);
+  while (!uv_is_closing((uv_handle_t *)s)) {
+    void *c = NULL;
+    assert_int_equal(redisReaderGetReply(p->reader, &c), REDIS_OK);
+    if (c == NULL) return;
+    serve(p, c);
+    freeReplyObject(c);
+  }
+}
+
+static void on_connection(uv_stream_t *s, int status) {
+  struct peer *p = calloc(1, sizeof *p);
+  struct sockaddr_in at;
+  int len = sizeof at;
+  assert_int_equal(status, 0);
+  assert_non_null(p);
+  p->reader = redisReaderCreate();
+  p->tcp.data = p;
+  assert_int_equal(uv_tcp_init(&r.loop, &p->tcp), 0);
+  assert_int_equal(uv_accept(s, (uv_stream_t *)&p->tcp), 0);
+  assert_int_equal(uv_tcp_nodelay(&p->tcp, 1), 0);
+  assert_int_equal(uv_tcp_getsockname(&p->tcp, (struct sockaddr *)&at, &len), 0);
+  p->at = (ntohl(at.sin_addr.s_addr) & 0xff) - 1;
+  assert_true(p->at < NODES);
+  assert_int_equal(uv_read_start((uv_stream_t *)&p->tcp, on_alloc, on_read), 0);
+}
+
+/* the tests' steps */
+
+static void on_primary(void *owner, const struct addr *addr) {
+  (void)owner;
+  r.primary = addr != NULL ? *addr : (struct addr){0};
+}
+
+static void on_end(uv_timer_t *timer) { uv_stop(timer->loop); }
+
+static void run(unsigned ms) {
+  static uv_timer_t end;
+  uv_timer_init(&r.loop, &end);
+  uv_timer_start(&end, on_end, ms, 0);
+  uv_run(&r.loop, UV_RUN_DEFAULT);
+  uv_close((uv_handle_t *)&end, NULL);
+  uv_run(&r.loop, UV_RUN_NOWAIT);
+}
+
+/* Until it is announced, 3 s at most; and a little longer, for what follows from it. */
+static void run_to_primary(const char *ip) {
+  for (int i = 0; i < 60 && strcmp(r.primary.ip, ip) != 0; i++) run(50);
+  assert_string_equal(r.primary.ip, ip);
+  run(100);
+}
+
+static void announce(const char *channel) {
+  char text[256], message[64];
+  assert_non_null(r.subscriber);
+  snprintf(message, sizeof message, "master m 127.0.0.1 %u", r.port);
+  snprintf(text, sizeof text, ">3\r\n+message\r\n$%zu\r\n%s\r\n$%zu\r\n%s\r\n", strlen(channel), channel, strlen(message), message);
+  say(r.subscriber, text);
+  run(50);
+}
+
+static void promote_the_second(void) {
+  r.nodes[1].primary = true;
+  r.nodes[1].replid = "b";
+  r.nodes[1].replid2 = "a";
+}
+
+/* The first is gone, its user says so, and the second is promoted in its place. */
+static void fail_over(void) {
+  r.nodes[0].gone = true;
+  run(10); /* what it has answered arrives before the doubt */
+  sentinel_suspect(sentinel, "it is gone");
+  run(100);
+  assert_string_equal(r.primary.ip, "127.0.0.1"); /* nobody else before the promotion */
+  promote_the_second();
+  run_to_primary("127.0.0.2");
+  assert_int_equal(r.nodes[0].led + r.nodes[1].led, 0);
+}
+
+static void start(unsigned replica_priority) {
+  struct sockaddr_in at;
+  int len = sizeof at;
+  memset(&r, 0, sizeof r);
+  for (size_t i = 0; i < NODES; i++) r.nodes[i] = (struct node){.primary = i == 0, .replid = "a", .replid2 = ""};
+  assert_int_equal(uv_loop_init(&r.loop), 0);
+  assert_int_equal(uv_tcp_init(&r.loop, &r.listener), 0);
+  assert_int_equal(uv_ip4_addr("0.0.0.0", 0, &at), 0);
+  assert_int_equal(uv_tcp_bind(&r.listener, (struct sockaddr *)&at, 0), 0);
+  assert_int_equal(uv_listen((uv_stream_t *)&r.listener, 16, on_connection), 0);
+  assert_int_equal(uv_tcp_getsockname(&r.listener, (struct sockaddr *)&at, &len), 0);
+  r.port = ntohs(at.sin_port);
+  r.sentinel_addr = (struct addr){"127.0.0.1", (uint16_t)r.port};
+  struct sentinel_options o = {.addrs = &r.sentinel_addr, .count = 1, .master_name = "m", .sentinel_password = "", .least = 1,
+                               .redis = {.user = "", .password = "", .timeout_ms = 5000, .ping_ms = 5000, .dead_ms = 5000},
+                               .replica_priority = replica_priority, .exclude_after_ms = 300};
+  sentinel = sentinel_new(&r.loop, &o, on_primary, NULL);
+  assert_non_null(sentinel);
+}
+
+static int started(void **state) {
+  (void)state;
+  start(100);
+  return 0;
+}
+
+static int started_without_priorities(void **state) {
+  (void)state;
+  start(0);
+  return 0;
+}
+
+static int stop(void **state) {
+  (void)state;
+  sentinel_close(sentinel);
+  uv_close((uv_handle_t *)&r.listener, NULL);
+  uv_run(&r.loop, UV_RUN_DEFAULT); /* the servers' connections end when the sentinel's do */
+  return uv_loop_close(&r.loop);
+}
+
+static void of_a_loss_that_a_sentinel_announced_the_other_replica_is_led_once(void **state) {
+  char leader[64];
+  (void)state;
+  run_to_primary("127.0.0.1");
+  announce("+odown");
+  fail_over();
+  snprintf(leader, sizeof leader, "127.0.0.2:%u", r.port);
+  assert_string_equal(r.nodes[2].leader, leader);
+  run(200);
+  assert_int_equal(r.nodes[2].led, 1);
+}
+
+/* All is well until then, so the replicas are asked once a second; and the promoted one answers first. */
+static void of_a_planned_promotion_the_other_replica_is_led_too(void **state) {
+  (void)state;
+  run_to_primary("127.0.0.1");
+  run(700);
+  promote_the_second();
+  announce("+failover-state-send-slaveof-noone");
+  run_to_primary("127.0.0.2");
+  assert_int_equal(r.nodes[0].led + r.nodes[1].led, 0);
+  assert_int_equal(r.nodes[2].led, 1);
+}
+
+static void what_no_sentinel_announced_is_followed_and_nobody_led(void **state) {
+  (void)state;
+  run_to_primary("127.0.0.1");
+  announce("+sdown"); /* one Sentinel's view only */
+  fail_over();
+  assert_int_equal(r.nodes[2].led, 0);
+}
+
+static void a_replica_of_another_lineage_is_not_led(void **state) {
+  (void)state;
+  run_to_primary("127.0.0.1");
+  r.nodes[2].replid = "x";
+  announce("+odown");
+  fail_over();
+  assert_int_equal(r.nodes[2].led, 0);
+}
+
+static void one_that_was_not_heard_of_lately_is_not_led(void **state) {
+  (void)state;
+  run_to_primary("127.0.0.1");
+  r.nodes[2].mute = true;
+  run(1600);
+  announce("+odown");
+  fail_over();
+  assert_int_equal(r.nodes[2].led, 0);
+}
+
+static void without_priorities_of_ours_nobody_is_led(void **state) {
+  (void)state;
+  run_to_primary("127.0.0.1");
+  announce("+odown");
+  fail_over();
+  assert_int_equal(r.nodes[2].led, 0);
+}
+
+#define ON(setup, test) cmocka_unit_test_setup_teardown(test, setup, stop)
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      ON(started, of_a_loss_that_a_sentinel_announced_the_other_replica_is_led_once),
+      ON(started, of_a_planned_promotion_the_other_replica_is_led_too),
+      ON(started, what_no_sentinel_announced_is_followed_and_nobody_led),
+      ON(started, a_replica_of_another_lineage_is_not_led),
+      ON(started, one_that_was_not_heard_of_lately_is_not_led),
+      ON(started_without_priorities, without_priorities_of_ours_nobody_is_led),
+  };
+  signal(SIGPIPE, SIG_IGN);
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
