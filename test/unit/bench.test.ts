@@ -138,7 +138,7 @@ describe('the rows of the C service', () => {
       ...{ healthz: load({ requestsPerS: 130_000 }), webdisGet: webdis, webdisSet: webdis, get: load(ours) },
       ...{ set: load(ours), asyncSet: load({}), replicatedSet: load({ requestsPerS: 50_000 }) },
     },
-    ...{ plainSetUs: 1, pipeline: 16, idle: 800, idleWebdis: 600 },
+    ...{ plainSetUs: 1, plainGetUs: 1, pipeline: 16, idle: 800, idleWebdis: 600 },
   });
   const rows = (ours: Partial<Load>[]) =>
     rowsOf({

@@ -20,28 +20,30 @@ export function pipelineOf(requests: number, reads: number): number {
   return Math.max(1, Math.round(requests / reads));
 }
 
+interface Benched {
+  readonly port: number;
+  readonly pid: number;
+}
+
 /**
  * Redis' time on its processor for one plain SET, in microseconds: the same value and time to live as the service's, `pipeline` in one
  * write, as the service's batches are. redis-benchmark is where the service is otherwise, on the other processor.
  */
-export async function measurePlainSet(
-  redis: { readonly port: number; readonly pid: number },
-  pipeline: number,
-): Promise<number> {
-  const write = ['SET', 'plain', 'x'.repeat(valueBytes), 'EX', '3600'];
-  const load = [
-    '-p',
-    String(redis.port),
-    '-c',
-    String(writeConnections),
-    '-P',
-    String(pipeline),
-    '-n',
-    String(writes),
-    '-q',
-  ];
-  const [program, ...args] = pinned(serverCpu, ['redis-benchmark', ...load, ...write]);
+export async function measurePlainSet(redis: Benched, pipeline: number): Promise<number> {
+  return await measurePlain(redis, pipeline, ['SET', 'plain', 'x'.repeat(valueBytes), 'EX', '3600'], writes);
+}
+
+/** The same for one of `keys` reads in an MGET, as the service's batches are: with no wrk beside Redis on its processor. */
+export async function measurePlainGet(redis: Benched, keys: number): Promise<number> {
+  const commands = Math.ceil(writes / keys);
+  return (await measurePlain(redis, 1, ['MGET', ...Array<string>(keys).fill('plain')], commands)) / keys;
+}
+
+async function measurePlain(redis: Benched, pipeline: number, command: readonly string[], count: number) {
+  const options = { '-p': redis.port, '-c': writeConnections, '-P': pipeline, '-n': count };
+  const load = [...Object.entries(options).flat().map(String), '-q'];
+  const [program, ...args] = pinned(serverCpu, ['redis-benchmark', ...load, ...command]);
   const before = readCpu();
   await run(program, args, 30_000);
-  return usedNs(before, readCpu(), redis.pid) / 1e3 / writes;
+  return usedNs(before, readCpu(), redis.pid) / 1e3 / count;
 }
