@@ -158,7 +158,7 @@ describe('what runs are the workflow files', () => {
     other.edit('environments/lab.yaml', (text) =>
       text
         .replace('requestsPerS: 500', 'requestsPerS: 500\n  observeMs: 5000')
-        .replace('redis-primary-stop: 1500', 'redis-primary-stop: 50'),
+        .replace('redis-primary-stop: 2500', 'redis-primary-stop: 50'),
     );
     const { code, output } = await runLab(['drill', '--from', other.folder, 'sentinel-kill']);
     expect(code, output).toBe(1);
