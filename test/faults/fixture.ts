@@ -12,7 +12,6 @@ export let other: ReturnType<typeof otherClone>;
 let traffic: Traffic;
 let told: string[] = [];
 let begun = 0;
-let mayFail = 0;
 /** Whether the test before left the fleet as it should be. */
 let whole = false;
 
@@ -28,7 +27,6 @@ export function holdPromises(): void {
   beforeEach(async ({ skip }) => {
     if (skipReason !== undefined) skip(skipReason);
     told = [];
-    mayFail = 0;
     begun = performance.now();
     other = otherClone();
     if (!whole) await repaired([]);
@@ -43,7 +41,7 @@ export function holdPromises(): void {
     const { output } = await runInside(['status']);
     const broken = [
       ...wrong,
-      ...(failed.length > mayFail ? failed : []),
+      ...failed,
       ...(acknowledged > 100 ? [] : [`only ${acknowledged} writes were acknowledged: nothing was proved`]),
       ...(output.match(/^.*(inactive|failed|unreachable|unconfirmed|held by).*$/gm) ?? []),
       ...(output.match(/ primary$/gm)?.length === 1 ? [] : ['not one primary']),
@@ -57,11 +55,6 @@ export function holdPromises(): void {
     expect(broken, output).toEqual([]);
     whole = true;
   });
-}
-
-/** So many requests of this test may fail: what was in flight on a process that died and is not safe to be sent again. */
-export function allowFailed(requests: number): void {
-  mayFail = requests;
 }
 
 /** What the fleet did, for the line of this case. */

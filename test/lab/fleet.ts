@@ -1,15 +1,13 @@
 import { existsSync } from 'node:fs';
-import { deriveDeployKey } from '../../actions/core/derive.ts';
-import { loadEnvironment } from '../../actions/core/environment/load.ts';
 import { FiredrillError } from '../../actions/core/errors.ts';
-import { readInventory } from '../../actions/core/inventory.ts';
 import { linodeApi } from '../../actions/core/linode/api.ts';
 import { plainLog } from '../../actions/core/log.ts';
 import { Secret } from '../../actions/core/secret.ts';
 import { connectSsh } from '../../actions/core/ssh.ts';
 import type { Mode } from '../../actions/rollout/inputs.ts';
 import { run } from '../../actions/rollout/run.ts';
-import { clone, environmentName } from './paths.ts';
+import { labFleet } from './inventory.ts';
+import { environmentName } from './paths.ts';
 import { binaryPath } from './pipeline.ts';
 import { labSecrets } from './secrets.ts';
 
@@ -57,20 +55,16 @@ export async function asked(mode: Mode, from: string, force = false): Promise<nu
 export async function sshLogin(
   name: string,
 ): Promise<{ user: string; host: string; hostKey: string; privateKey: string }> {
-  const environment = loadEnvironment(`${clone}/environments/${environmentName}.yaml`);
-  const { FIREDRILL_SECRET, LINODE_TOKEN } = labSecrets();
-  const secret = new Secret(FIREDRILL_SECRET);
-  const { api: baseUrl, requestTimeoutMs } = environment.linode;
-  const inventory = await readInventory(
-    environment,
-    linodeApi({ baseUrl, token: new Secret(LINODE_TOKEN), requestTimeoutMs }),
-    secret,
-  );
+  const { environment, inventory, deployKey } = await labFleet();
   const node = inventory.nodes.find((each) => each.name === name);
   if (node === undefined) {
     const names = inventory.nodes.map((each) => each.name).join(', ');
     throw new FiredrillError({ code: 'config', what: `no node is called ${name}`, fix: `Use one of ${names}` });
   }
-  const privateKey = deriveDeployKey(secret, environment.name).privateKey.reveal();
-  return { user: environment.ssh.user, host: node.publicAddress, hostKey: node.hostKey, privateKey };
+  return {
+    user: environment.ssh.user,
+    host: node.publicAddress,
+    hostKey: node.hostKey,
+    privateKey: deployKey.reveal(),
+  };
 }

@@ -1,6 +1,7 @@
 import type { RolloutReport } from '../../../actions/rollout/report.ts';
+import type { LabFleet } from '../../lab/inventory.ts';
 import { type AnsibleRun, disconnect, play, writeProject } from './ansible.ts';
-import { inOrder, type LabFleet, releasesOf } from './fleet.ts';
+import { inOrder, releasesOf } from './fleet.ts';
 import { everyNode, type OurRun, oneRole, rollOut, writeRepository } from './ours.ts';
 
 export type CaseName = 'one role' | 'every node, one at a time' | 'nothing to change';

@@ -1,31 +1,11 @@
-import { deriveDeployKey, derivePassword } from '../../../actions/core/derive.ts';
+import { derivePassword } from '../../../actions/core/derive.ts';
 import { loadEnvironment } from '../../../actions/core/environment/load.ts';
-import type { Environment } from '../../../actions/core/environment/schema.ts';
-import { type Inventory, readInventory } from '../../../actions/core/inventory.ts';
-import { linodeApi } from '../../../actions/core/linode/api.ts';
 import { Secret } from '../../../actions/core/secret.ts';
 import { buildReleases, readSources } from '../../../actions/rollout/release.ts';
 import type { Release } from '../../../actions/rollout/release-types.ts';
-import { clone, environmentName } from '../../lab/paths.ts';
+import { environmentName } from '../../lab/paths.ts';
 import { binaryPath } from '../../lab/pipeline.ts';
 import { labSecrets } from '../../lab/secrets.ts';
-
-/** The lab's fleet, as a benchmark needs to know it. */
-export interface LabFleet {
-  readonly environment: Environment;
-  readonly inventory: Inventory;
-  readonly deployKey: Secret;
-}
-
-export async function labFleet(): Promise<LabFleet> {
-  const environment = loadEnvironment(`${clone}/environments/${environmentName}.yaml`);
-  const { FIREDRILL_SECRET, LINODE_TOKEN } = labSecrets();
-  const secret = new Secret(FIREDRILL_SECRET);
-  const { api: baseUrl, requestTimeoutMs } = environment.linode;
-  const api = linodeApi({ baseUrl, token: new Secret(LINODE_TOKEN), requestTimeoutMs });
-  const inventory = await readInventory(environment, api, secret);
-  return { environment, inventory, deployKey: deriveDeployKey(secret, environment.name).privateKey };
-}
 
 /** The releases of the repository in `folder`, as the rollout renders them. */
 export function releasesOf(folder: string): readonly Release[] {

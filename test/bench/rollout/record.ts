@@ -1,8 +1,9 @@
 import { sshTarget } from '../../../actions/core/inventory.ts';
 import { connectSsh, type Ssh } from '../../../actions/core/ssh.ts';
 import { readFacts } from '../../../actions/rollout/fleet.ts';
+import type { LabFleet } from '../../lab/inventory.ts';
 import { clone } from '../../lab/paths.ts';
-import { type LabFleet, releasesOf } from './fleet.ts';
+import { releasesOf } from './fleet.ts';
 import type { Recorded } from './measured.ts';
 
 /** No release has it: a node that is asked for it tells of all that it has, as before any change. */

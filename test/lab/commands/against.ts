@@ -1,20 +1,16 @@
 import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { deriveDeployKey } from '../../../actions/core/derive.ts';
-import { loadEnvironment } from '../../../actions/core/environment/load.ts';
 import type { EnvironmentNode } from '../../../actions/core/environment/schema.ts';
 import { FiredrillError, messageOf } from '../../../actions/core/errors.ts';
-import { readInventory, sshTarget } from '../../../actions/core/inventory.ts';
-import { linodeApi } from '../../../actions/core/linode/api.ts';
-import { Secret } from '../../../actions/core/secret.ts';
+import { sshTarget } from '../../../actions/core/inventory.ts';
 import { connectSsh, type Ssh } from '../../../actions/core/ssh.ts';
 import { readRuns, runsOf } from '../../../actions/drill/runs/file.ts';
-import { clone, environmentName, outDir } from '../paths.ts';
+import { labFleet } from '../inventory.ts';
+import { outDir } from '../paths.ts';
 import { drill, type PipelineOptions, runsFile } from '../pipeline.ts';
 import { comparison } from '../reference/compare.ts';
 import { deployReference, removeReference } from '../reference/deployment.ts';
 import { type Compared, measureReference, type ReferenceRun, referenceFaults } from '../reference/measure.ts';
 import { cancelOnSignals } from '../runner/index.ts';
-import { labSecrets } from '../secrets.ts';
 
 const referenceFile = `${outDir}/reference.jsonl`;
 
@@ -46,18 +42,12 @@ export async function drillAgainst(names: readonly string[], options: PipelineOp
 
 /** @param goOn whether the runs that the file has count */
 async function measureAll(scenarios: readonly Compared[], repeat: number, goOn: boolean): Promise<void> {
-  const environment = loadEnvironment(`${clone}/environments/${environmentName}.yaml`);
-  const { FIREDRILL_SECRET, LINODE_TOKEN } = labSecrets();
-  const secret = new Secret(FIREDRILL_SECRET);
-  const { api: baseUrl, requestTimeoutMs } = environment.linode;
-  const api = linodeApi({ baseUrl, token: new Secret(LINODE_TOKEN), requestTimeoutMs });
-  const inventory = await readInventory(environment, api, secret);
-  const key = deriveDeployKey(secret, environment.name).privateKey;
+  const { environment, inventory, deployKey } = await labFleet();
   const links = new Map<string, Promise<Ssh>>();
   const ssh = (node: EnvironmentNode): Promise<Ssh> => {
     const known = inventory.nodes.find((each) => each.name === node.name);
     if (known === undefined) throw new FiredrillError({ code: 'bug', what: `the inventory has no ${node.name}` });
-    const link = links.get(node.name) ?? connectSsh(sshTarget(environment, known, key));
+    const link = links.get(node.name) ?? connectSsh(sshTarget(environment, known, deployKey));
     links.set(node.name, link);
     return link;
   };
