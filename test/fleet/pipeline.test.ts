@@ -153,18 +153,18 @@ describe('a rollout', () => {
 describe('what runs are the workflow files', () => {
   test('a changed input in drill.yml changes what is drilled, and a budget below what is measured fails it', async () => {
     other.edit('.github/workflows/drill.yml', (text) =>
-      text.replace(/scenarios: \$\{\{ inputs\.scenarios .*\}\}/, 'scenarios: app-kill redis-primary-stop'),
+      text.replace(/scenarios: \$\{\{ inputs\.scenarios .*\}\}/, 'scenarios: app-kill redis-primary-kill'),
     );
     other.edit('environments/lab.yaml', (text) =>
       text
         .replace('requestsPerS: 500', 'requestsPerS: 500\n  observeMs: 5000')
-        .replace('redis-primary-stop: 2500', 'redis-primary-stop: 50'),
+        .replace('redis-primary-kill: 2500', 'redis-primary-kill: 50'),
     );
     const { code, output } = await runLab(['drill', '--from', other.folder, 'sentinel-kill']);
     expect(code, output).toBe(1);
-    expect(output).toMatch(/redis-primary-stop.*budget/);
+    expect(output).toMatch(/redis-primary-kill.*budget/);
     const report = JSON.parse(readFileSync(`${outDir}/drill.json`, 'utf8'));
-    expect(report.scenarios.map((each: { name: string }) => each.name)).toEqual(['redis-primary-stop', 'app-kill']);
+    expect(report.scenarios.map((each: { name: string }) => each.name)).toEqual(['redis-primary-kill', 'app-kill']);
     expect(report.ok).toBe(false);
   });
 });
