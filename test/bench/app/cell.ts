@@ -8,7 +8,7 @@ export interface Target {
   readonly request: readonly string[];
   /** The server: its processes. */
   readonly pids: readonly number[];
-  /** Its Redis; it shares a processor with the load. Without it there is none. */
+  /** Its Redis, on the same processor. Without it there is none. */
   readonly redisPid?: number;
 }
 
@@ -24,7 +24,7 @@ export interface Load {
   readonly redisUs: number;
   /** Of wrk, a request. */
   readonly wrkUs: number;
-  /** How much of the load's processor wrk and Redis used: at 1 it is the load that can't go faster. */
+  /** How much of its processor wrk used: at 1 it is the load that can't go faster. */
   readonly generatorShare: number;
   /** Work on the machine that is not ours, in processors. */
   readonly othersShare: number;
@@ -46,7 +46,7 @@ export async function measure(target: Target, seconds: number): Promise<Load> {
     cpuUs: sumUsed(before, after, target.pids) / 1e3 / result.requests,
     redisUs: redisNs / 1e3 / result.requests,
     wrkUs: result.cpuNs / 1e3 / result.requests,
-    generatorShare: (result.cpuNs + redisNs) / (result.seconds * 1e9),
+    generatorShare: result.cpuNs / (result.seconds * 1e9),
     othersShare: othersShare(before, after, result.cpuNs, wallNs),
   };
 }

@@ -22,7 +22,7 @@ try {
   }
   const rows = rowsOf({ rounds: measured, starts: await measureStarts(), sizes: await measureSizes() });
   console.log(
-    `\nMedians of ${rounds} rounds, ${seconds} s each, 64 connections; servers on one processor, wrk and Redis on another.\n`,
+    `\nMedians of ${rounds} rounds, ${seconds} s each, 64 connections; a server and its Redis on one processor, wrk alone on another.\n`,
   );
   console.log(tableOf(rows));
   const noise = noisy(measured);

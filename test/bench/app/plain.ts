@@ -1,6 +1,6 @@
 import { run } from '../../sandbox/inside.ts';
 import { readCpu, usedNs } from './cpu.ts';
-import { pinned, serverCpu } from './programs.ts';
+import { loadCpu, pinned } from './programs.ts';
 
 /** The body of every write, in bytes; the same in load.lua's argument and in webdis' URL. */
 export const valueBytes = 64;
@@ -27,13 +27,13 @@ interface Benched {
 
 /**
  * Redis' time on its processor for one plain SET, in microseconds: the same value and time to live as the service's, `pipeline` in one
- * write, as the service's batches are. redis-benchmark is where the service is otherwise, on the other processor.
+ * write, as the service's batches are. redis-benchmark is where wrk is otherwise, on the other processor.
  */
 export async function measurePlainSet(redis: Benched, pipeline: number): Promise<number> {
   return await measurePlain(redis, pipeline, ['SET', 'plain', 'x'.repeat(valueBytes), 'EX', '3600'], writes);
 }
 
-/** The same for one of `keys` reads in an MGET, as the service's batches are: with no wrk beside Redis on its processor. */
+/** The same for one of `keys` reads in an MGET, as the service's batches are: with no service beside Redis on its processor. */
 export async function measurePlainGet(redis: Benched, keys: number): Promise<number> {
   const commands = Math.ceil(writes / keys);
   return (await measurePlain(redis, 1, ['MGET', ...Array<string>(keys).fill('plain')], commands)) / keys;
@@ -42,7 +42,7 @@ export async function measurePlainGet(redis: Benched, keys: number): Promise<num
 async function measurePlain(redis: Benched, pipeline: number, command: readonly string[], count: number) {
   const options = { '-p': redis.port, '-c': writeConnections, '-P': pipeline, '-n': count };
   const load = [...Object.entries(options).flat().map(String), '-q'];
-  const [program, ...args] = pinned(serverCpu, ['redis-benchmark', ...load, ...command]);
+  const [program, ...args] = pinned(loadCpu, ['redis-benchmark', ...load, ...command]);
   const before = readCpu();
   await run(program, args, 30_000);
   return usedNs(before, readCpu(), redis.pid) / 1e3 / count;

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { inRoot, type Program, start, waitForPort, writeInRoot } from '../../sandbox/inside.ts';
 
-/** The servers have a processor for themselves; the load, Redis and the Sentinel share the other. */
+/** The load has a processor for itself: it shares none with what it measures. The server, its Redis and the Sentinel have the other. */
 export const serverCpu = 0;
 export const loadCpu = 1;
 
@@ -59,7 +59,7 @@ export function startRedis(port: number, primary?: number): Promise<Program> {
     `--${name}`,
     ...(name === 'replicaof' ? value.split(' ') : [value]),
   ]);
-  return startPinned(loadCpu, ['redis-server', ...args], port);
+  return startPinned(serverCpu, ['redis-server', ...args], port);
 }
 
 /** One Sentinel for both primaries. It never acts: the fault that it would see lasts longer than a run. */
@@ -71,7 +71,7 @@ export function startSentinel(): Promise<Program> {
   ]);
   const file = '/tmp/bench-sentinel.conf';
   writeInRoot(file, [`port ${ports.sentinel}`, 'bind 127.0.0.1', 'dir /tmp', ...lines, ''].join('\n'));
-  return startPinned(loadCpu, ['redis-sentinel', file], ports.sentinel);
+  return startPinned(serverCpu, ['redis-sentinel', file], ports.sentinel);
 }
 
 /** The service's command line, its file written. */

@@ -42,11 +42,15 @@ export function rowsOf({ rounds, starts, sizes }: Measured): ShownRow[] {
         atLeast: 1.4,
         orElse: busy >= saturated,
         note:
-          `the load's processor: wrk ${of(ours, (load) => load.wrkUs).toFixed(2)} + Redis ` +
-          `${of(ours, (load) => load.redisUs).toFixed(2)} us a request, ${percent(busy)} busy${busy >= saturated ? ': the cap' : ''}`,
+          `wrk takes ${of(ours, (load) => load.wrkUs).toFixed(2)} us a request, its processor is ${percent(busy)} busy` +
+          `${busy >= saturated ? ': the cap' : ''}; Redis takes ${of(ours, (load) => load.redisUs).toFixed(2)} us`,
       },
       { ...beside('p50', 'us', (load) => load.p50Us), atMost: 0.65 },
-      { ...beside('p99', 'us', (load) => load.p99Us), atMost: 1 },
+      {
+        ...beside('p99', 'us', (load) => load.p99Us),
+        atMost: 1,
+        note: `${of('nginx', (load) => load.p99Us)} us for nginx' constant answer`,
+      },
     ];
   };
   const redisGet = of('get', (load) => load.redisUs);
@@ -73,7 +77,7 @@ export function rowsOf({ rounds, starts, sizes }: Measured): ShownRow[] {
       ours: rate('get'),
       peer: 'nginx',
       peerValue: rate('nginx'),
-      note: 'wrk without a Redis beside it',
+      note: 'with no Redis behind it',
     },
     { metric: 'Redis CPU a GET', unit: 'us', ours: redisGet, peer: 'budget', peerValue: 2, atMost: 1 },
     {
@@ -82,7 +86,7 @@ export function rowsOf({ rounds, starts, sizes }: Measured): ShownRow[] {
       ours: redisGet,
       peer: 'MGET alone',
       peerValue: medianOf(rounds, (round) => round.plainGetUs),
-      note: 'redis-benchmark, as many keys in a command as the service has, and no wrk on the processor of Redis',
+      note: 'redis-benchmark, as many keys in a command as the service has',
     },
     {
       metric: 'Redis CPU a SET, with the guard',
@@ -93,12 +97,12 @@ export function rowsOf({ rounds, starts, sizes }: Measured): ShownRow[] {
       note: `redis-benchmark, 4 connections, ${pipelines} in a pipeline as the service has; to drop the request ids later is not in it`,
     },
     {
-      metric: 'SET rate that its load could take, without the guard',
+      metric: 'SET rate that it could have, without the guard',
       unit: 'requests/s',
-      ours: 1e6 / (of('set', (load) => load.wrkUs) + plainSet),
+      ours: 1e6 / (us('set') + plainSet),
       peer: 'webdis',
       peerValue: rate('webdisSet'),
-      note: "reckoned: one processor for wrk's time and a plain SET's",
+      note: "reckoned: one processor for the service's time and a plain SET's",
     },
     {
       metric: 'replicated SET rate',
