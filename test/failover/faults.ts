@@ -73,6 +73,16 @@ export const faults = {
     failover: true,
     inject: async () => void (await runNodeScript(0, 'handover', 'now')),
   },
+  stop: {
+    about: 'an orderly stop of the primary, which stays down',
+    failover: true,
+    inject: async ({ deployment }: Scene) => {
+      await runNodeScript(0, 'handover', 'stop');
+      deployment.redis[0]?.signal('SIGTERM');
+      await deployment.redis[0]?.ended;
+    },
+    heal: restart(0),
+  },
   bare: {
     about: 'SENTINEL FAILOVER and nothing else',
     failover: true,

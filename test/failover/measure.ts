@@ -15,6 +15,8 @@ export interface Round {
   readonly acknowledged: number;
   /** The longest that one request took. */
   readonly stalled: number;
+  /** The longest that one took which was sent after the first write was answered again: a second stall. */
+  readonly stalledAgain: number;
   readonly promoted?: number;
   readonly linked?: number;
   readonly announced?: number;
@@ -76,7 +78,8 @@ export function measure(seen: Observed): Round {
     failed: failures.length,
     failures: mostFrequent(failures),
     acknowledged: verdict.acknowledged,
-    stalled: round(Math.max(0, ...history.map((each) => each.completedAt - each.invokedAt))),
+    stalled: longest(history),
+    stalledAgain: longest(history.filter((each) => each.invokedAt > Math.max(answered, faultAt))),
     ...(Object.fromEntries(Object.entries(times).filter(([, time]) => time !== undefined)) as Partial<typeof times>),
     lost: count('lost'),
     twice: count('twice'),
@@ -113,6 +116,11 @@ function tooSoon({ history, faultAt, silentUntil }: Observed): Violation[] {
       what: 'acknowledged while no replica could have it',
       operations: [each],
     }));
+}
+
+/** The longest that one of them took, in ms. */
+function longest(operations: readonly Operation[]): number {
+  return round(Math.max(0, ...operations.map((each) => each.completedAt - each.invokedAt)));
 }
 
 function round(ms: number): number {

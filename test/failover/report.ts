@@ -15,7 +15,7 @@ export function roundLine(number: number, round: Round): string {
   ].join('');
   const bad = `lost ${round.lost}, twice ${round.twice}, overwritten ${round.overwritten}, stale ${round.stale}, other ${round.inexplicable}`;
   const why = round.failures.length === 0 ? '' : ` (${round.failures.join(', ')})`;
-  return `${number} ${round.fault}: ${times}longest wait ${Math.round(round.stalled)} ms; ${round.requests} requests, ${round.failed} failed${why}; ${round.acknowledged} acknowledged, ${bad}; load late ${Math.round(round.lagMs)} ms`;
+  return `${number} ${round.fault}: ${times}longest wait ${Math.round(round.stalled)} ms, once recovered ${Math.round(round.stalledAgain)}; ${round.requests} requests, ${round.failed} failed${why}; ${round.acknowledged} acknowledged, ${bad}; load late ${Math.round(round.lagMs)} ms`;
 }
 
 /** Whether the service could not answer writes for longer than it holds them, whatever it did: its promise is off then. Pure. */
@@ -81,6 +81,11 @@ export function rowsOf(rounds: readonly Round[], goals: boolean): ShownRow[] {
       ...middle('first replica linked to first answered write', times(toAnswer('linked')), 100),
       ...middle('longest wait of a request', stalls),
       row(`${fault}: longest wait of a request, most`, 'ms', Math.max(...stalls), null),
+      ...middle(
+        'longest wait once recovered',
+        times((round) => round.stalledAgain),
+      ),
+      row(`${fault}: longest wait once recovered, most`, 'ms', Math.max(...of.map((each) => each.stalledAgain)), null),
     ];
   });
 }
