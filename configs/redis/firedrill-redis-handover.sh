@@ -234,8 +234,9 @@ tell own "REPLICAOF ${to%:*} ${to##*:}
 CLIENT UNPAUSE
 CONFIG REWRITE"
 # A replica that may be promoted is one that writes wait for, and this one is about to stop. The Sentinels meet it as a replica only now,
-# so they know from the first. The next start has the priority of firedrill.conf again.
-if [ "$mode" = stop ]; then tell own 'CONFIG SET replica-priority 0'; fi
+# so they know from the first. sessiond counts a replica that has kept up for a second whatever its priority, but for one that is not
+# announced; a WAIT that counts this one when it stops would take wait-ms. The next start has both again as they should be.
+if [ "$mode" = stop ]; then tell own 'CONFIG SET replica-announced no replica-priority 0'; fi
 # Sentinel does this too, some 0.8 s later; until then the new primary has one replica less to acknowledge its writes.
 demotions=''
 for each in $others; do

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import {
@@ -102,6 +102,15 @@ describe.skipIf(missing.length > 0)(
       expect(await script(rig, node, 'handover', 'now')).toBe(0);
       expect(((await ask(primary, 'ROLE')) as unknown[])[0]).toBe('slave');
       expect(await settledPrimary()).not.toBe(primary);
+    }, 60_000);
+
+    it('that is about to stop is a replica that no write waits for', async () => {
+      expect(await script(rig, node, 'handover', 'stop')).toBe(0);
+      expect(((await ask(primary, 'ROLE')) as unknown[])[0]).toBe('slave');
+      expect(await ask(primary, 'CONFIG', 'GET', 'replica-announced')).toEqual(['replica-announced', 'no']);
+      expect(await ask(primary, 'CONFIG', 'GET', 'replica-priority')).toEqual(['replica-priority', '0']);
+      await ask(primary, 'CONFIG', 'SET', 'replica-announced', 'yes', 'replica-priority', '100');
+      rmSync(statePath(rig, node, 'stopping'));
     }, 60_000);
 
     it('is no matter when it was none: a replica dies and nothing happens', async () => {
