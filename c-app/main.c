@@ -39,6 +39,7 @@ struct app {
   uv_loop_t loop;
   struct args args;
   struct config config;
+  struct tls *tls; /* of the config that was read last; the store's once it has taken it over */
   struct store *store;
   struct http_server *http;
   uv_signal_t signals[3];
@@ -61,19 +62,18 @@ static bool parse_args(struct args *a, int argc, char **argv) {
 }
 
 /* The file, what overrules it, and the files that it names. */
-static bool load(struct config *c, const struct args *args, char error[static CONFIG_ERROR_MAX]) {
-  if (!config_load(c, args->config, error)) return false;
-  if (args->port != NULL && !config_set(c, "port", args->port, "--port", error)) return false;
-  if (c->tls_ca[0] == '\0') return true;
-  struct tls *tls = tls_new(c->tls_ca, c->tls_cert, c->tls_key, c->tls_name, error, CONFIG_ERROR_MAX);
-  tls_free(tls);
-  return tls != NULL;
+static bool load(struct app *app, struct config *c, char error[static CONFIG_ERROR_MAX]) {
+  if (!config_load(c, app->args.config, error)) return false;
+  if (app->args.port != NULL && !config_set(c, "port", app->args.port, "--port", error)) return false;
+  bool plain = c->tls_ca[0] == '\0';
+  app->tls = plain ? NULL : tls_new(c->tls_ca, c->tls_cert, c->tls_key, c->tls_name, error, CONFIG_ERROR_MAX);
+  return plain || app->tls != NULL;
 }
 
 static bool reload(struct app *app) {
   struct config old = app->config, new;
   char error[CONFIG_ERROR_MAX];
-  if (!load(&new, &app->args, error)) {
+  if (!load(app, &new, error)) {
     log_line(LOG_ERROR, "%s", error);
     return false;
   }
@@ -81,7 +81,8 @@ static bool reload(struct app *app) {
   memcpy(new.listen, old.listen, sizeof new.listen);
   new.port = old.port;
   app->config = new;
-  if (store_reload(app->store)) return true;
+  if (store_reload(app->store, app->tls)) return true;
+  tls_free(app->tls);
   app->config = old;
   return false;
 }
@@ -117,7 +118,7 @@ static void on_signal(uv_signal_t *handle, int number) {
 static bool start(struct app *app) {
   static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
   unsigned port = app->config.port;
-  if (uv_loop_init(&app->loop) == 0) app->store = store_new(&app->loop, &app->config);
+  if (uv_loop_init(&app->loop) == 0) app->store = store_new(&app->loop, &app->config, app->tls);
   if (app->store != NULL) app->http = http_new(&app->loop, &app->config, &routes_events, app->store);
   if (app->http == NULL) {
     log_line(LOG_ERROR, "out of memory");
@@ -149,7 +150,7 @@ int main(int argc, char **argv) {
     puts("sessiond " SESSIOND_VERSION);
     return EXIT_SUCCESS;
   }
-  if (!load(&app.config, &app.args, error)) {
+  if (!load(&app, &app.config, error)) {
     fprintf(stderr, "%s\n", error);
     return EXIT_USAGE;
   }

@@ -473,24 +473,15 @@ void store_measure(const struct store *s) {
 
 /* life */
 
-bool store_reload(struct store *s) {
+bool store_reload(struct store *s, struct tls *tls) {
   const struct config *c = s->cfg;
-  struct tls *tls = NULL;
-  char why[CONFIG_ERROR_MAX];
-  if (c->tls_ca[0] != '\0' && (tls = tls_new(c->tls_ca, c->tls_cert, c->tls_key, c->tls_name, why, sizeof why)) == NULL) {
-    log_line(LOG_ERROR, "%s", why);
-    return false;
-  }
   struct rconn_options redis = {.user = c->redis_user, .password = c->redis_password, .tls = tls, .timeout_ms = c->redis_timeout_ms,
                                 .ping_ms = c->redis_ping_ms, .dead_ms = c->redis_dead_ms};
   struct sentinel_options o = {.addrs = c->sentinels, .count = c->sentinel_count, .master_name = c->master_name,
                                .sentinel_password = c->sentinel_password, .redis = redis, .least = replicated(s) ? c->replicas_required : 0,
                                .replica_priority = c->replica_priority, .exclude_after_ms = c->exclude_after_ms};
   struct sentinel *sentinel = sentinel_new(s->loop, &o, on_primary, s);
-  if (sentinel == NULL) {
-    tls_free(tls);
-    return false;
-  }
+  if (sentinel == NULL) return false;
   drop(s);
   if (s->sentinel != NULL) sentinel_close(s->sentinel);
   tls_free(s->redis.tls);
@@ -502,7 +493,7 @@ bool store_reload(struct store *s) {
   return true;
 }
 
-struct store *store_new(uv_loop_t *loop, const struct config *config) {
+struct store *store_new(uv_loop_t *loop, const struct config *config, struct tls *tls) {
   struct store *s = calloc(1, sizeof *s);
   if (s == NULL) return NULL;
   s->loop = loop;
@@ -513,7 +504,7 @@ struct store *store_new(uv_loop_t *loop, const struct config *config) {
     s->lanes[i].s = s;
     hold_init(&s->lanes[i].batch, 0);
   }
-  if (uv_random(NULL, NULL, &s->seed, sizeof s->seed, 0, NULL) != 0 || !store_reload(s)) {
+  if (uv_random(NULL, NULL, &s->seed, sizeof s->seed, 0, NULL) != 0 || !store_reload(s, tls)) {
     free(s);
     return NULL;
   }

@@ -73,11 +73,14 @@ struct store_op {
   char tag[STORE_TAG_LEN]; /* '+', the etag of what it writes, and its fingerprint */
 };
 
-/* Starts looking for the primary. The config is borrowed. NULL when memory is short. */
-struct store *store_new(uv_loop_t *loop, const struct config *config);
-/* The config that it borrows was changed in place: what depends on it is set up again, requests under way are kept. False:
- * memory is short, or a TLS file can't be read; the reason is logged and the old connections stay. */
-bool store_reload(struct store *s);
+struct tls; /* tls.h */
+
+/* Starts looking for the primary. The config is borrowed; `tls`, made of its files or NULL for plain TCP, becomes the store's.
+ * NULL when memory is short, and `tls` stays the caller's. */
+struct store *store_new(uv_loop_t *loop, const struct config *config, struct tls *tls);
+/* The config that it borrows was changed in place: what depends on it is set up again, requests under way are kept. `tls`
+ * as in store_new. False: memory is short, and the old connections stay. */
+bool store_reload(struct store *s, struct tls *tls);
 void store_submit(struct store *s, struct store_op *op);
 /* The client has gone. True: the request was still waiting and is withdrawn, `done` won't run. False: `done` will run. */
 bool store_withdraw(struct store *s, struct store_op *op);

@@ -69,7 +69,8 @@ static void run(struct store_op *op) {
   }
 }
 
-struct store *store_new(uv_loop_t *loop, const struct config *config) {
+struct store *store_new(uv_loop_t *loop, const struct config *config, struct tls *tls) {
+  (void)tls;
   (void)loop;
   (void)config;
   return calloc(1, sizeof(struct store));
@@ -103,7 +104,7 @@ bool store_withdraw(struct store *s, struct store_op *op) {
   return false;
 }
 
-bool store_reload(struct store *s) { return s != NULL; }
+bool store_reload(struct store *s, struct tls *tls) { return s != NULL && tls == NULL; }
 const char *store_unready(const struct store *s) { return s != NULL ? NULL : "no store"; }
 void store_measure(const struct store *s) { metrics.sentinels = s != NULL; }
 void store_stop(struct store *s) { fake_store_holds = s == NULL; }

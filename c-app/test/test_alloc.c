@@ -326,7 +326,7 @@ static void ask_the_store(void) {
   char error[CONFIG_ERROR_MAX];
   assert_true(config_parse(&c, text, "f", error));
   memset(&s, 0, sizeof s);
-  s.store = store_new(&loop, &c);
+  s.store = store_new(&loop, &c, NULL);
   if (s.store == NULL) {
     assert_true(alloc_denied());
     uv_run(&loop, UV_RUN_DEFAULT);

@@ -28,7 +28,7 @@ static int start(void **state) {
   fake_store_holds = false;
   memset(&metrics, 0, sizeof metrics);
   assert_int_equal(uv_loop_init(&loop), 0);
-  store = store_new(&loop, &config);
+  store = store_new(&loop, &config, NULL);
   server = http_new(&loop, &config, &routes_events, store);
   assert_non_null(server);
   assert_int_equal(http_listen(server, "127.0.0.1", &port), 0);

@@ -287,7 +287,7 @@ static void start(enum config_durability durability) {
   config = (struct config){.sentinels = {{"127.0.0.1", (uint16_t)r.port}}, .sentinel_count = 1, .master_name = "m", .session_ttl_s = 60,
                            .durability = durability, .replicas_required = 1, .exclude_after_ms = 300, .wait_ms = 20, .request_id_ttl_s = 60,
                            .write_connections = 2, .hold_ms = 300, .hold_max = 2, .redis_timeout_ms = 500, .redis_ping_ms = 200, .redis_dead_ms = 400};
-  store = store_new(&r.loop, &config);
+  store = store_new(&r.loop, &config, NULL);
   assert_non_null(store);
 }
 
@@ -392,7 +392,7 @@ static void requests_survive_a_reload(void **state) {
   struct client *set = client(STORE_SET, "1", "v");
   (void)state;
   submit(set);
-  assert_true(store_reload(store));
+  assert_true(store_reload(store, NULL));
   r.sentinel_mute = false;
   run(250);
   assert_result(set, STORE_OK);
@@ -420,7 +420,7 @@ static void without_a_primary_to_ask_again_its_outcome_is_unknown(void **state) 
   run(10);
   r.linked = 0;
   uv_close((uv_handle_t *)&r.listener, NULL);
-  store_reload(store);
+  store_reload(store, NULL);
   run(400);
   assert_result(set, STORE_UNKNOWN);
   assert_int_equal(uv_tcp_init(&r.loop, &r.listener), 0); /* for stop() to close */
