@@ -33,7 +33,7 @@ export async function goneBack(state: State, part: Part, why: string): Promise<s
       return (await revert(state, part, why)).filter((each) => each.phase === 'journal').map((each) => each.detail);
     } catch (failure) {
       // Our own command, whose connection broke, may still be at work there.
-      const final = failure instanceof NodeFailure && failure.code !== 'lease';
+      const final = failure instanceof NodeFailure && !failure.phases.some((each) => each.phase === 'lease');
       if (final || state.engine.signal.aborted || performance.now() > giveUpAt)
         return [notGoneBack(state, part, failure)];
       await sleep(500);

@@ -102,21 +102,26 @@ function parsePhase(line: string, redact: (text: string) => string): Phase | und
   return { ...phase, detail: redact(phase.detail) };
 }
 
+/** What to do when the node is another run's, by the phase that tells it (node/lease.sh). */
+const leaseFixes: Readonly<Record<string, string>> = {
+  lease: 'Wait for the other run; a dead one frees the node when its lease ends',
+  generation: 'Leave the node to the newer run; roll out the newest commit if that one failed',
+};
+
 function failure(node: string, phases: readonly Phase[], stderr: string, code: number): NodeFailure {
   const failed = phases.find((phase) => !phase.ok);
   const evidence = phases.filter(
     (phase) => phase !== failed && (phase.phase === 'journal' || phase.phase === 'revert'),
   );
+  const fix = leaseFixes[failed?.phase ?? ''];
   const texts = [failed?.detail ?? `apply.sh ended with code ${code}`, stderr, ...evidence.map((each) => each.detail)];
   return new NodeFailure(
     {
-      code: failed?.phase === 'lease' ? 'lease' : failed === undefined ? 'remote' : 'gate',
+      code: fix !== undefined ? 'lease' : failed === undefined ? 'remote' : 'gate',
       node,
       phase: failed?.phase ?? 'apply',
       what: texts.filter((text) => text !== '').join('\n'),
-      ...(failed?.phase === 'lease'
-        ? { fix: 'Wait for the other run; a dead one frees the node when its lease ends' }
-        : {}),
+      ...(fix === undefined ? {} : { fix }),
     },
     phases,
   );

@@ -199,6 +199,21 @@ describe('a node that did not pass', () => {
     expect(result.told).not.toContain('could not be told');
   });
 
+  it('is not asked for again once a newer run was there', async () => {
+    let told = 0;
+    const newer: Answer = (node, command) => {
+      if (node !== 'app-1') return {};
+      if (command.includes(' confirm ')) return failing('nothing waits for a confirmation here', 'confirm');
+      if (!command.includes(' revert ')) return {};
+      told += 1;
+      return failing('a newer run (2, by x) was here already; this one is 1', 'generation');
+    };
+    const result = await apply(world(newer, serving(...nodes), nodes));
+    expect(told).toBe(1);
+    expect(result.told).toContain('app-1 could not be told to go back');
+    expect(result.told).toContain('a newer run (2, by x)');
+  });
+
   it('and cannot be followed by all others names those that were left', async () => {
     const stuck: Answer = (node, command, stdin) =>
       node === 'monitor-1' && command.includes(' revert ')
@@ -224,7 +239,12 @@ describe('a rollout that is not the release’s fault', () => {
     [
       'another run took the node',
       'app-1',
-      phaseLine('lease', false, 'a newer run (2, by x) was here already; this one is 1'),
+      phaseLine('lease', false, 'run b (x) has worked on this node for 2 s and its lease holds for 28 s more'),
+    ],
+    [
+      'a newer run was before it',
+      'app-1',
+      phaseLine('generation', false, 'a newer run (2, by x) was here already; this one is 1'),
     ],
     ['the node changed after the plan', 'app-1', phaseLine('switch', false, 'this node has release b')],
   ])('stops where %s, and leaves what passed', async (_, node, said) => {

@@ -15,7 +15,7 @@ take_lease() {
       return 1
     fi
     if [ "$2" -lt "$seen" ]; then
-      report lease false 0 "a newer run ($seen, by $who) was here already; this one is $2"
+      report generation false 0 "a newer run ($seen, by $who) was here already; this one is $2"
       return 1
     fi
   fi
