@@ -1,10 +1,10 @@
-import { appendFileSync, mkdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, expect } from 'vitest';
 import { until } from '../../actions/core/deadline.ts';
 import { type Ended, otherClone, runInside, type Started, startInside } from '../fleet/lab-command.ts';
 import { preflight } from '../lab/machines/preflight.ts';
 import { lab, outDir, stateDir } from '../lab/paths.ts';
-import { casesFile } from './lab.ts';
+import { keepCase } from './record.ts';
 import { startTraffic, type Traffic } from './traffic.ts';
 
 /** What every case of the matrix stands on: clients at work, a work tree to change, and the promises that hold after each. */
@@ -14,6 +14,9 @@ let told: string[] = [];
 let begun = 0;
 /** Whether the test before left the fleet as it should be. */
 let whole = false;
+
+/** Each run of each case, and the table of all of them. Moved away, they begin anew. */
+const casesPath = `${outDir}/faults`;
 
 const missing = await preflight(lab);
 const skipReason =
@@ -47,11 +50,18 @@ export function holdPromises(): void {
       ...(output.match(/ primary$/gm)?.length === 1 ? [] : ['not one primary']),
       ...(output.match(/replica of redis-\d, lag/g)?.length === 2 ? [] : ['not two replicas']),
     ];
-    const state = task.result?.state === 'fail' || broken.length > 0 ? 'red' : 'green';
-    const clients = `${requests} requests, ${failed.length} failed, ${wrong.length} writes lost, longest wait ${longestMs} ms`;
-    const name = [task.suite?.name, task.name].filter((part) => part).join(' ');
-    const seconds = ((performance.now() - begun) / 1000).toFixed(0);
-    record(`| ${name} | ${state} | ${[...told, lastLine(repair.output)].join('; ')} | ${clients} | ${seconds} s |`);
+    const error = task.result?.errors?.[0]?.message.split('\n')[0];
+    keepCase(casesPath, {
+      name: [task.suite?.name, task.name].filter((part) => part).join(' '),
+      ok: task.result?.state !== 'fail' && broken.length === 0,
+      told: [...told, lastLine(repair.output)],
+      broken: [...(error === undefined ? [] : [error]), ...broken.slice(0, 5)],
+      requests,
+      failed: failed.length,
+      lost: wrong.length,
+      longestMs,
+      seconds: Math.round((performance.now() - begun) / 1000),
+    });
     expect(broken, output).toEqual([]);
     whole = true;
   });
@@ -59,17 +69,11 @@ export function holdPromises(): void {
 
 /** What the fleet did, for the line of this case. */
 export function tell(what: string): void {
-  told.push(what.replaceAll('\n', ' ').replaceAll('|', '/').trim());
+  told.push(what);
 }
 
 export function lastLine(output: string): string {
   return output.trimEnd().split('\n').at(-1) ?? '';
-}
-
-function record(line: string): void {
-  console.log(line);
-  mkdirSync(outDir, { recursive: true });
-  appendFileSync(`${outDir}/${casesFile}`, `${line}\n`);
 }
 
 /** Runs the rollout until it goes through: a dead run's lease, or a node on its way back, may stand before it. */
