@@ -220,6 +220,14 @@ struct follow_node *follow_laggard(struct follow *f, uint64_t now, unsigned afte
   return others >= 1 && others >= least ? laggard : NULL;
 }
 
+bool follow_unheard(const struct follow *f, uint64_t now) {
+  for (size_t i = 0; f->manage && f->following && i < f->node_count; i++) {
+    const struct follow_node *node = &f->nodes[i];
+    if (node->known && node->priority == 0 && node->judged_at != 0 && !node->keeps_up && counts(f, node, now)) return true;
+  }
+  return false;
+}
+
 struct follow_node *follow_recovered(struct follow *f, uint64_t now) {
   for (size_t i = 0; f->manage && f->following && i < f->node_count; i++) {
     struct follow_node *node = &f->nodes[i];

@@ -112,6 +112,8 @@ bool follow_covered(const struct follow *f, uint64_t now, const struct follow_ro
 /* A replica that holds up writes and that `least` others can do without: NULL, or the one to take out of the election by
  * replica-priority 0, for it has not kept up for `after_ms`. Never the last one. */
 struct follow_node *follow_laggard(struct follow *f, uint64_t now, unsigned after_ms, unsigned least);
+/* Whether one that has priority 0 and does not keep up counts still, since a Sentinel has not heard of its priority. */
+bool follow_unheard(const struct follow *f, uint64_t now);
 /* One that was taken out and has kept up for long enough to be let in again. */
 struct follow_node *follow_recovered(struct follow *f, uint64_t now);
 

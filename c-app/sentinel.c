@@ -12,6 +12,8 @@
 #define ASK_PRIMARY_MS 500
 #define ASK_CLOSELY_MS 100  /* Sentinels, while there is no primary or writes wait */
 #define RETRY_PRIORITY_MS 1000
+#define INFO_MS "10000"      /* how often a Sentinel asks a replica for its INFO */
+#define HURRIED_INFO_MS "1000" /* and while the replica says that its primary is lost */
 #define LEAD_MS 500         /* who said longer ago that it is the primary gets no replicas from us */
 
 #define PEERS (FOLLOW_SENTINELS_MAX + FOLLOW_NODES_MAX)
@@ -24,6 +26,7 @@ struct peer {
   struct follow_node *node;
   struct rconn *conn; /* NULL: closed, to be opened at reopen_at */
   bool ready, asked;
+  bool hurried; /* a Sentinel: it may ask for INFO more often than by itself */
   uint64_t reopen_at, asked_at;
   uint64_t priority_at;        /* when its priority was last set */
   struct follow_answer heard;  /* the first third of a Sentinel's answer */
@@ -187,6 +190,7 @@ static void on_ready(void *owner, struct rconn *c) {
   p->ready = true;
   if (p->answer != NULL) {
     metrics.sentinels++;
+    p->hurried = true; /* by us, before we ended in the middle of it: the next tick makes it as it was */
     /* A command each, since each channel is confirmed by an answer of its own. */
     for (size_t i = 0; i < sizeof channels / sizeof channels[0]; i++) {
       if (!rconn_ask(c, on_done, NULL, 0, "SUBSCRIBE", channels[i], NULL)) log_line(LOG_ERROR, "out of memory: a Sentinel is not subscribed to");
@@ -254,6 +258,17 @@ static void set_priority(struct sentinel *s, struct follow_node *node, unsigned 
   if (rconn_ask(p->conn, on_done, NULL, 0, "CONFIG", "SET", "replica-priority", text, NULL)) ask(p);
 }
 
+/* A Sentinel learns a replica's priority from its INFO, for which it asks every 10 s, and writes wait until all know. So they ask
+ * every second meanwhile, as they do by themselves when they know that a replica is without its primary. */
+static void hurry(struct sentinel *s, bool on) {
+  for (size_t i = 0; i < s->opt.count; i++) {
+    struct peer *p = &s->peers[i];
+    if (!p->ready || p->hurried == on) continue;
+    p->hurried = on;
+    if (rconn_ask(p->conn, on_done, NULL, 0, "SENTINEL", "DEBUG", "info-period", on ? HURRIED_INFO_MS : INFO_MS, NULL)) rconn_flush(p->conn);
+  }
+}
+
 static void keep(struct peer *p, uint64_t every_ms) {
   uint64_t t = now(p->s);
   if (p->conn == NULL && t >= p->reopen_at) open_peer(p);
@@ -271,6 +286,7 @@ static void on_tick(uv_timer_t *timer) {
   decide(s);
   struct follow_node *laggard = s->pressed ? follow_laggard(&s->follow, now(s), s->opt.exclude_after_ms, s->opt.least) : NULL;
   struct follow_node *recovered = follow_recovered(&s->follow, now(s));
+  hurry(s, s->pressed && follow_unheard(&s->follow, now(s)));
   if (laggard != NULL) set_priority(s, laggard, 0, "it does not keep up, and must not be promoted");
   if (recovered != NULL) set_priority(s, recovered, s->opt.replica_priority, "it has caught up");
 }

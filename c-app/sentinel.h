@@ -23,7 +23,8 @@
  *
  * A replica that does not keep up delays every write that must wait for it. When it has for exclude_after_ms, and others
  * suffice, it gets `replica-priority 0`; it leaves the count only when all Sentinels know that, so none can promote it over
- * a write that it has not got. When it has kept up for two seconds its priority is given back, and it counted before. */
+ * a write that it has not got. They are told to ask once a second meanwhile instead of every ten (SENTINEL DEBUG info-period;
+ * where an ACL refuses it, writes wait longer). When it has kept up for two seconds its priority is given back, and it counted before. */
 #ifndef SENTINEL_H
 #define SENTINEL_H
 

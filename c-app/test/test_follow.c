@@ -507,6 +507,22 @@ static int lagging(void **state) {
   return 0;
 }
 
+static void one_that_was_taken_out_is_unheard_of_while_a_sentinel_would_promote_it(void **state) {
+  (void)state;
+  assert_false(follow_unheard(&f, t)); /* it has its priority still */
+  node(C)->known = true;
+  node(C)->priority = 0;
+  assert_true(follow_unheard(&f, t));
+  views(0, B, NULL);
+  views(1, B, NULL);
+  assert_true(follow_unheard(&f, t));
+  views(2, B, NULL);
+  assert_false(follow_unheard(&f, t));
+  all_view(B, C);
+  poll_primary(1200, 1200, 1200);
+  assert_false(follow_unheard(&f, t)); /* it keeps up */
+}
+
 static void the_last_one_that_keeps_up_is_never_taken_out(void **state) {
   (void)state;
   assert_non_null(follow_laggard(&f, t, 300, 0));
@@ -880,6 +896,7 @@ int main(void) {
       ON(following, at_least_so_many_must_have_it_whoever_counts),
       ON(following, what_is_not_the_primary_or_is_doubted_covers_nothing),
       ON(following, a_laggard_is_taken_out_after_a_while_when_others_suffice),
+      ON(lagging, one_that_was_taken_out_is_unheard_of_while_a_sentinel_would_promote_it),
       ON(lagging, the_last_one_that_keeps_up_is_never_taken_out),
       ON(lagging, one_that_does_not_answer_us_can_not_be_taken_out),
       ON(lagging, one_that_is_out_is_not_taken_out_again),
