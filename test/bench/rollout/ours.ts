@@ -15,7 +15,7 @@ export interface Edit {
 /** A reload of the load balancer. */
 export const oneRole: Edit = {
   file: 'environments/lab.yaml',
-  text: (before, round) => before.replace('checkIntervalMs: 500', `checkIntervalMs: ${501 + round}`),
+  text: (before, round) => before.replace(/(checkIntervalMs:) \d+/, `$1 ${251 + round}`),
 };
 
 /** A restart of what runs on every node. */
