@@ -54,11 +54,11 @@ interface RawFact {
 }
 
 /**
- * The lines of facts.sh as facts. Pure. Throws when the last line is missing: the node told only half. The error names what came, and
+ * What facts.sh printed as facts. Pure. Throws when the last line is missing: the node told only half. The error names what came, and
  * quotes nothing of it: facts hold files with passwords.
  */
 export function parseFacts(node: string, output: string): NodeFacts {
-  const raw = output.split('\n').flatMap(parseLine);
+  const raw = parseRaw(output);
   if (raw.at(-1)?.name !== 'end')
     throw new Error(`the facts of ${node} end early, after: ${raw.map((fact) => fact.name).join(', ') || 'nothing'}`);
   const good = (name: string) => raw.find((fact) => fact.name === name && fact.code === 0)?.out;
@@ -97,11 +97,17 @@ export function parseFacts(node: string, output: string): NodeFacts {
   };
 }
 
-function parseLine(line: string): RawFact[] {
-  // As printf in facts.sh writes it. A line that was cut off is none.
-  const [, name, code, out] = /^\{"fact":"([^"]*)","code":(\d+),"out":"([^"]*)"\}$/.exec(line) ?? [];
-  if (name === undefined || out === undefined) return [];
-  return [{ name, code: Number(code), out: Buffer.from(out, 'base64').toString('utf8') }];
+/** As facts.sh writes them, with its first line between them. One that was cut off is none. */
+function parseRaw(output: string): RawFact[] {
+  const [mark = ''] = output.split('\n', 1);
+  if (mark === '') return [];
+  return output.split(`\n${mark} `).flatMap((part) => {
+    const [body = '', end = ''] = part.split(`\n${mark}:`);
+    const code = Number.parseInt(end, 10);
+    if (Number.isNaN(code)) return [];
+    const name = body.split('\n', 1)[0] ?? '';
+    return [{ name, code, out: body.slice(name.length + 1).replace(/\n+$/, '') }];
+  });
 }
 
 function lines(text: string): string[] {

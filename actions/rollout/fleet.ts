@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Environment, EnvironmentNode } from '../core/environment/schema.ts';
 import { FiredrillError, messageOf } from '../core/errors.ts';
@@ -51,6 +52,8 @@ export async function readFacts(
     environment.sentinel.masterName,
     has('lb') ? 'haproxy' : '-',
     healthUrl(environment, node),
+    // Nothing that the node prints can be taken for it.
+    randomBytes(8).toString('hex'),
   ];
   const command = ['sudo', '-n', 'sh', '-s', '--', ...args].map(shellQuote).join(' ');
   const timeoutMs = Math.min(environment.ssh.commandTimeoutMs, 20_000);

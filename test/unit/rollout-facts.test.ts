@@ -8,13 +8,11 @@ import { templatePlace } from '../../actions/rollout/stage.ts';
 import { fleetStatus, statusTable } from '../../actions/rollout/status.ts';
 import { labEnvironment } from './environment-fixture.ts';
 import { blank, primaryFacts, releaseOf } from './rollout-fixture.ts';
-
-const fact = (name: string, out: string, code = 0) =>
-  JSON.stringify({ fact: name, code, out: Buffer.from(out).toString('base64') });
+import { fact, told } from './rollout-told.ts';
 
 describe('what a node tells', () => {
   it('is read as facts', () => {
-    const output = [
+    const output = told(
       fact('time', '1000000'),
       fact('lease', 'abc 7 990000 1020000 somebody'),
       fact('pending', 'deadline\t1005000\nrun\tr\ngeneration\t7\nnonce\tsecret\nfrom\t-\nto\td1\nunit\tx\trestart'),
@@ -30,7 +28,7 @@ describe('what a node tells', () => {
       ),
       fact('redis', 'Could not connect', 1),
       fact('end', ''),
-    ].join('\n');
+    );
     expect(parseFacts('redis-1', output)).toMatchObject({
       current: 'd1',
       running: { 'redis-server': 'd0' },
@@ -56,14 +54,14 @@ describe('what a node tells', () => {
       }
     };
     // Without a word of what the facts hold.
-    expect(error(`${fact('time', '1')}\n${fact('lease', 'x')}\n${cut}`)).toBe(
+    expect(error(told(fact('time', '1'), fact('lease', 'x'), cut))).toBe(
       'Error: the facts of redis-1 end early, after: time, lease',
     );
     expect(error('')).toContain('after: nothing');
   });
 
   it('is not taken from a command that failed', () => {
-    const output = [fact('content d1 /x', 'cat: /x: No such file', 1), fact('end', '')].join('\n');
+    const output = told(fact('content d1 /x', 'cat: /x: No such file', 1), fact('end', ''));
     expect(parseFacts('redis-1', output).contents).toEqual({});
   });
 

@@ -10,6 +10,7 @@ import { run } from '../../actions/rollout/run.ts';
 import { settlePending } from '../../actions/rollout/settle.ts';
 import { timeline } from '../../actions/rollout/summary.ts';
 import { blank, sources } from './rollout-fixture.ts';
+import { fact, told } from './rollout-told.ts';
 
 const [node] = sources().environment.nodes;
 
@@ -75,7 +76,7 @@ describe('a summary that cannot be written', () => {
     const log: string[] = [];
     const ssh = (name: string) => ({
       node: name,
-      exec: async () => ({ code: 0, stdout: '{"fact":"end","code":0,"out":""}', stderr: '' }),
+      exec: async () => ({ code: 0, stdout: told(fact('end', '')), stderr: '' }),
       forward: () => Promise.reject(new Error('no tunnels here')),
       close: () => {},
     });
@@ -163,12 +164,10 @@ describe('a node that a dead run left unconfirmed', () => {
 describe('a run whose clock is behind', () => {
   it('is newer than those that the nodes have seen all the same', async () => {
     const seen = Date.now() + 3_600_000;
-    const fact = (name: string, out: string) =>
-      `{"fact":"${name}","code":0,"out":"${Buffer.from(out).toString('base64')}"}`;
-    const told = [fact('time', String(Date.now())), fact('lease', `old ${seen} 0 0 x`), fact('end', '')].join('\n');
+    const facts = told(fact('time', String(Date.now())), fact('lease', `old ${seen} 0 0 x`), fact('end', ''));
     const ssh = (name: string) => ({
       node: name,
-      exec: async () => ({ code: 0, stdout: told, stderr: '' }),
+      exec: async () => ({ code: 0, stdout: facts, stderr: '' }),
       forward: () => Promise.reject(new Error('no tunnels here')),
       close: () => {},
     });

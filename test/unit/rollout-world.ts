@@ -5,6 +5,7 @@ import { planNode } from '../../actions/rollout/plan.ts';
 import { buildReleases, type ReleaseSources } from '../../actions/rollout/release.ts';
 import type { Engine } from '../../actions/rollout/state.ts';
 import { blank, sources } from './rollout-fixture.ts';
+import { fact, told as toldOf } from './rollout-told.ts';
 
 const from = sources();
 export const environment = {
@@ -93,15 +94,13 @@ function told(words: string): string {
   return words.startsWith('revert') ? phaseLine('revert', true, 'back at release old') : '';
 }
 
-const fact = (name: string, out: string) =>
-  `{"fact":"${name}","code":0,"out":"${Buffer.from(out).toString('base64')}"}`;
 const stat = '# pxname,svname,scur,qcur,status,check_status\napp,app-1,0,0,UP,L7OK\napp,app-2,0,0,UP,L7OK\n';
 
 /** What facts.sh and HAProxy's socket say on a node that is well. */
 export function well(node: string, stdin: string, leader = 'redis-1'): string {
   if (stdin.startsWith('set server')) return '\n';
   if (stdin.startsWith('show')) return stat;
-  return [...factsOf(node, leader), fact('end', '')].join('\n');
+  return toldOf(...factsOf(node, leader), fact('end', ''));
 }
 
 function factsOf(node: string, leader: string): string[] {
