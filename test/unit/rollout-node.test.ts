@@ -20,7 +20,9 @@ const policy = 'policy-rc.d';
 
 /** Stand-ins. `installed` holds NAME VERSION lines, `archive` what can be had, `simulation` what apt-get -s says, `asked` what was asked. */
 const programs: Readonly<Record<string, string>> = {
-  'dpkg-query': `sed -n "s/^$4 /installed /p" "$FOLDER/installed"`,
+  'dpkg-query': `
+    if [ $# = 4 ] && [ "$3" = '\${db:Status-Status} \${Version}' ]; then exec sed -n "s/^$4 /installed /p" "$FOLDER/installed"; fi
+    shift 3; for name; do sed -n "s/^$name /installed &/p" "$FOLDER/installed"; done`,
   'apt-cache': `awk -v n="$2" '$1 == n { print n " | " $2 " | mirror" }' "$FOLDER/archive"`,
   'apt-get': `
     echo "$*" | sed 's/.* install/install/' >>"$FOLDER/asked"
@@ -41,7 +43,7 @@ const programs: Readonly<Record<string, string>> = {
       kill -KILL $all
     fi
     case $* in 'restart firedrill-revert.service') ! [ -e "$FOLDER/no-deadman" ]; exit ;; esac
-    case $1 in restart) ! [ -e "$FOLDER/broken" ] || ! rm "$FOLDER/broken" ;; is-active) echo active ;; esac`,
+    case $1 in restart) ! [ -e "$FOLDER/broken" ] || ! rm "$FOLDER/broken" ;; show) shift 3; for unit; do printf 'Id=%s.service\\nActiveState=active\\n\\n' "$unit"; done ;; esac`,
 };
 
 beforeEach(() => {

@@ -7,7 +7,9 @@ state=/var/lib/firedrill
 policy=/usr/sbin/policy-rc.d
 # shellcheck disable=SC2034
 policy_mark='# Firedrill: only while it upgrades packages'
-tab=$(printf '\t')
+tab='	'
+newline='
+'
 
 is_policy_ours() { grep -qsxF "$policy_mark" "$policy"; }
 
@@ -15,6 +17,14 @@ now_ms() { date +%s%3N; }
 
 # A text as a JSON string, without control characters.
 json_string() {
+  # Most that is told needs no processes.
+  case $1 in
+    *[!A-Za-z0-9\ /.,:\;=_@%+~\(\)\'-]*) ;;
+    *)
+      printf '"%s"' "$1"
+      return
+      ;;
+  esac
   printf '"%s"' "$(printf '%s' "$1" | tr -d '\000-\010\013-\037\177' |
     sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/\t/\\t/g' | sed -e ':a' -e 'N' -e '$!ba' -e 's/\n/\\n/g')"
 }
@@ -39,7 +49,9 @@ timed() {
   timed_code=$?
   set -e
   if [ "$timed_code" -eq 0 ]; then
-    report "$timed_phase" true $(($(now_ms) - timed_begun)) "$(printf '%s\n' "$timed_output" | tail -n 5)"
+    # Of one line the last five are itself.
+    case $timed_output in *"$newline"*) timed_output=$(printf '%s\n' "$timed_output" | tail -n 5) ;; esac
+    report "$timed_phase" true $(($(now_ms) - timed_begun)) "$timed_output"
   else
     [ -z "${timed_log:-}" ] || printf '%s: %s\n' "$timed_phase" "$timed_output" >"$timed_log"
     report "$timed_phase" false $(($(now_ms) - timed_begun)) "$(printf '%s\n' "$timed_output" | tail -n 30)"
@@ -52,7 +64,7 @@ manifest() { awk -F '\t' -v kind="$1" '$1 == kind' "$release/manifest"; }
 
 # put SOURCE PATH MODE OWNER GROUP: the file appears whole or not at all.
 put() {
-  mkdir -p "$(dirname "$2")"
+  [ -d "${2%/*}" ] || mkdir -p "${2%/*}"
   cp "$1" "$2.firedrill-new"
   chown "$4:$5" "$2.firedrill-new"
   chmod "$3" "$2.firedrill-new"

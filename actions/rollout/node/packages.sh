@@ -154,7 +154,10 @@ LIST
 
 # NAME VERSION of every package of the release that is there.
 package_versions() {
-  manifest package | while IFS=$tab read -r _ name _; do echo "$name $(installed_version "$name")"; done
+  # One question for all of them; of what was never there it says nothing.
+  # shellcheck disable=SC2016 # dpkg's own variables
+  manifest package | cut -f 2 | xargs -r dpkg-query -W -f '${db:Status-Status} ${Package} ${Version}\n' 2>/dev/null |
+    sed -n 's/^installed //p'
 }
 
 make_users() {

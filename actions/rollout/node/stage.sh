@@ -14,8 +14,8 @@ release=$incoming
 
 # A disk that fills up in the middle of a switch could not even take the old files back.
 has_room() {
-  needed=$(($(du -sk "$incoming" | cut -f 1) * 4 + 16384))
-  free=$(df -Pk "$state" | awk 'NR == 2 { print $4 }')
+  used=$(du -sk "$incoming") free=$(df -k --output=avail "$state")
+  needed=$((${used%%"$tab"*} * 4 + 16384)) free=$((${free##*"$newline"}))
   [ "$free" -ge "$needed" ] || {
     echo "the disk has $((free / 1024)) MB left, and the release wants $((needed / 1024)) MB to be brought and taken back safely"
     return 1
@@ -37,6 +37,13 @@ bring_packages() {
   fi
 }
 
+# Fails, and names it, when a file of the release is not in FOLDER as the manifest says.
+are_whole() { # FOLDER
+  awk -F '\t' -v root="$1" '$1 == "file" { print $6 "  " root $2 }' "$release/manifest" >"$incoming/sums"
+  # A release without files has nothing to check.
+  [ ! -s "$incoming/sums" ] || sha256sum --check --quiet --strict "$incoming/sums"
+}
+
 # With the owners and modes that the files will have, under the folder `files`, and the manifest beside it. A release that the node has
 # kept comes without files.
 stage() {
@@ -46,19 +53,22 @@ stage() {
       echo "release $digest is not on this node any more"
       return 1
     }
-    manifest file | while IFS=$tab read -r _ path _ _ _ sha256 _; do
-      echo "$sha256  $kept/files$path" | sha256sum --check --quiet --strict
-    done
+    are_whole "$kept/files"
     touch "$kept"
     return
   fi
   new=$state/releases/$digest.new
   rm -rf "$new"
   mkdir -p "$new/files"
-  cp "$incoming/manifest" "$new/manifest"
-  manifest file | while IFS=$tab read -r _ path mode owner group sha256 _; do
-    echo "$sha256  $incoming/files$path" | sha256sum --check --quiet --strict
-    put "$incoming/files$path" "$new/files$path" "$mode" "$owner" "$group"
+  are_whole "$incoming/files"
+  cp -r "$incoming/manifest" "$incoming/files" "$new/"
+  find "$new/files" -type d -exec chmod 755 {} +
+  # One call for all files that are to have the same.
+  manifest file | cut -f 3-5 | sort -u | while IFS=$tab read -r mode owner group; do
+    awk -F '\t' -v root="$new/files" -v wanted="$mode$tab$owner$tab$group" \
+      '$1 == "file" && $3 FS $4 FS $5 == wanted { print root $2 }' "$new/manifest" >"$incoming/alike"
+    xargs chown "$owner:$group" <"$incoming/alike"
+    xargs chmod "$mode" <"$incoming/alike"
   done
   find "$new" -type f -exec sync {} +
   rm -rf "${state:?}/releases/$digest"
