@@ -25,6 +25,9 @@ await build({
       'process.setSourceMapsEnabled(true);',
     ].join(' '),
   },
+  // Half of it is white space and comments, which would be read at each start. Names stay, for stack traces.
+  minifyWhitespace: true,
+  minifySyntax: true,
   sourcemap: true,
   sourcesContent: false,
   legalComments: 'none',
