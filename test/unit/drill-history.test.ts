@@ -6,10 +6,17 @@ import { z } from 'zod';
 import { type Github, githubApi } from '../../actions/core/github.ts';
 import { Secret } from '../../actions/core/secret.ts';
 import { drawHistory } from '../../actions/drill/history/draw.ts';
-import { hasNight, type Night, nightSchema, parseHistory, withNight } from '../../actions/drill/history/night.ts';
+import {
+  hasNight,
+  type Night,
+  nightOf,
+  nightSchema,
+  parseHistory,
+  withNight,
+} from '../../actions/drill/history/night.ts';
 import { appendNight, type HistoryStore, historyBranch, readHistory } from '../../actions/drill/history/store.ts';
 import { chart, trendOf } from '../../actions/drill/history/trend.ts';
-import type { ScenarioReport } from '../../actions/drill/report/data.ts';
+import { type RunReport, type ScenarioReport, scenarioReport } from '../../actions/drill/report/data.ts';
 import { postComment, redLabel } from '../../actions/drill/report/post.ts';
 import { type GithubApiServer, startGithubApi } from '../lab/github-api/index.ts';
 
@@ -55,6 +62,30 @@ describe('the history', () => {
     expect(text).toMatch(/redis-primary-kill\n {2}2026-01-01 03:17 {2}ok {3}#{20}.* p50 {3}1000 ms {2}p95 {3}1050 ms/);
     expect(drawHistory([])).toContain('no drill yet');
   });
+});
+
+test('a recovery that was not measured is no figure: not in a night, nor in what later nights are compared with', () => {
+  const name = 'redis-primary-kill';
+  const counts = { requests: 9000, failedRequests: 0, ackedWrites: 4500, lostWrites: 0, falseFailovers: 0 };
+  const phases = { faultAt: null, stalledMs: 8, detectedMs: null, electedMs: null, promotedMs: null };
+  const run = (recoveryMs: number | null): RunReport => {
+    const how = { ok: recoveryMs !== null, reason: recoveryMs === null ? 'not measured' : null };
+    return { ...counts, ...phases, ...how, recoveryMs, alert: null, detail: null };
+  };
+  const drilled = (index: number, ...recoveries: (number | null)[]): Night => {
+    const scenarios = [scenarioReport(name, 5000, recoveries.map(run))];
+    const rest = { environment: 'lab', commit, finishedAt: day(index), ok: true, notStarted: null, clocks: [] };
+    return nightOf({ version: 1, startedAt: day(index), ...rest, scenarios }, `${index}`);
+  };
+  const figures = ({ scenarios: [only] }: Night) => [only?.p50, only?.p95, only?.max];
+  expect(figures(drilled(0, null))).toEqual([null, null, null]);
+  expect(figures(drilled(0, null, 1400, 1500))).toEqual([1400, 1500, 1500]);
+  expect(figures(drilled(0, 0))).toEqual([0, 0, 0]); // nobody noticed, and that was measured
+  const nights = Array.from({ length: 24 }, (_, index) => drilled(index, index % 2 === 0 ? 1400 + index : null));
+  const now = scenarioReport(name, 5000, [run(1300)]);
+  expect(trendOf(now, nights)).toMatchObject({ nights: 12, minMs: 1400, maxMs: 1422, tonight: 'faster' });
+  expect(chart(name, nights)).toContain('    bar [1400, 1402,');
+  expect(drawHistory(nights.slice(0, 2))).toContain('RED  not measured');
 });
 
 describe('a change is outside the measured spread of the last 30 nights', () => {

@@ -42,6 +42,11 @@ describe('recovery', () => {
     expect(recoveryOf(stalled(0, 0, 5000), 1000)).toEqual({ recoveryMs: 0, stalledMs: 2, firstWriteMs: null });
   });
 
+  test('is not measured, and not zero, when nobody asked after the fault', () => {
+    expect(recoveryOf(stalled(0, 0, 1000), 1000).recoveryMs).toBeNull();
+    expect(recoveryOf([], 1000).recoveryMs).toBeNull();
+  });
+
   test('has no first write when the others went on: one unknown write is no interruption of writes', () => {
     const history = [...stalled(0, 0, 5000), write('x', 'x', 1000, 1030, unknown)];
     expect(recoveryOf(history, 1000)).toMatchObject({ recoveryMs: 30, firstWriteMs: null });
@@ -252,6 +257,8 @@ describe('the verdict', () => {
     const history = stalled(1000, 1100, 3000);
     const without = judge(failoverExpected, 2000, recording(history, { phases: noFailover }));
     expect(without.reasons).toEqual(['no failover happened, but one was expected']);
+    const unnoticed = judge(failoverExpected, 2000, recording(stalled(0, 0, 3000), { phases: noFailover }));
+    expect([without.recoveryMs, unnoticed.recoveryMs]).toEqual([101, null]);
     const unwanted = judge({ ...failoverExpected, failovers: 0 }, 2000, recording(history));
     expect(unwanted.reasons).toEqual(['a failover happened that nothing called for']);
   });
@@ -285,8 +292,16 @@ describe('the verdict', () => {
       sentAt: each.intendedAt + 120,
       endedAt: each.endedAt + 120,
     }));
-    expect(judge(failoverExpected, 2000, recording(late)).reasons.join()).toContain('was not measured');
-    expect(judge(failoverExpected, 2000, recording([])).reasons.join()).toContain('nothing was measured');
+    const cases: [Request[], string][] = [
+      [late, 'was not measured'],
+      [[], 'nothing was measured'],
+      [stalled(0, 0, 1000), 'no request while it mattered'],
+    ];
+    for (const [history, why] of cases) {
+      const verdict = judge(failoverExpected, 2000, recording(history));
+      expect(verdict).toMatchObject({ ok: false, recoveryMs: null });
+      expect(verdict.reasons.join()).toContain(why);
+    }
   });
 });
 

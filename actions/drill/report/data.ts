@@ -79,7 +79,7 @@ export function runReport(run: Run | BrokenRun, requestsPerS: number): RunReport
   return {
     ok: verdict.ok,
     faultAt: isoTime(injection.faultAt),
-    recoveryMs: Math.round(verdict.recoveryMs),
+    recoveryMs: rounded(verdict.recoveryMs),
     stalledMs: Math.round(verdict.stalledMs),
     detectedMs: rounded(phases.detectedMs),
     electedMs: rounded(phases.electedMs),

@@ -3,9 +3,9 @@ import { acknowledged, latencyMs, type Request } from '../probe/history.ts';
 export interface Recovery {
   /**
    * From the fault to the last request that failed or overran its deadline, or to the first success after the last stall, whichever
-   * is later; 0 when no client noticed.
+   * is later; 0 when no client noticed, null when it was not measured.
    */
-  readonly recoveryMs: number;
+  readonly recoveryMs: number | null;
   /** The longest time that a client waited for any one answer, from the time it meant to ask. */
   readonly stalledMs: number;
   /** From the fault to the first acknowledged write after the interruption; null when writes were never interrupted. */
@@ -41,7 +41,8 @@ export function recoveryOf(
   const writes = slow.filter((request) => request.op !== 'read');
   const ends = [...failures, ...stallEnds(reads), ...stallEnds(writes)].map((endedAt) => endedAt - faultAt);
   return {
-    recoveryMs: ends.reduce((last, end) => Math.max(last, end), 0),
+    // Where nobody asked nobody can have noticed, and that is no recovery of 0 ms.
+    recoveryMs: exposed.length === 0 ? null : ends.reduce((last, end) => Math.max(last, end), 0),
     stalledMs: exposed.reduce((longest, request) => Math.max(longest, latencyMs(request)), 0),
     firstWriteMs: firstWrite(exposed, faultAt, thresholdMs),
   };

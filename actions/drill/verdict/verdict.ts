@@ -60,7 +60,7 @@ type Judged = Pick<Scenario, 'failovers' | 'recovery' | 'mayFail' | 'alert'>;
 /** Judges one run. Pure. */
 export function judge(scenario: Judged, budgetMs: number, recording: Recording): Verdict {
   const { history, toldAt, healAt, phases, final } = recording;
-  const recovery = recoveredFrom(scenario, recording);
+  const seen = recoveredFrom(scenario, recording);
   const failed = history.filter((request) => request.outcome !== 'ok');
   const operations = [...history.map(operationOf), ...('unread' in final ? [] : final.reads)];
   const { violations } = checkHistory(operations);
@@ -72,10 +72,14 @@ export function judge(scenario: Judged, budgetMs: number, recording: Recording):
   const whileHealing = outage ? 0 : failed.filter((request) => request.intendedAt >= healAt).length;
   const during = failed.length - before.length - whileHealing;
   const switched = phases.announcedMs !== null || phases.promotedMs !== null;
+  const noFailover = typeof scenario.failovers === 'number' && scenario.failovers > 0 && !switched;
+  const probeLate = lag.p99Ms > Math.max(trustedLagMs, budgetMs * trustedLagShare) || lag.maxMs > budgetMs / 2;
+  // What did not happen took no time either: such a 0 would make the fleet's history better than it is.
+  const recovery = probeLate || (noFailover && seen.recoveryMs === 0) ? { ...seen, recoveryMs: null } : seen;
 
   const reasons = [
     ...(recording.objections ?? []),
-    said(recovery.recoveryMs > budgetMs, late(scenario, recovery, budgetMs)),
+    late(scenario, recovery, budgetMs),
     said(during > scenario.mayFail, `${plural(during, 'request')} failed, at most ${scenario.mayFail} may`),
     said(lost > 0, `${plural(lost, 'acknowledged write')} lost`),
     said(count('twice') > 0, `${plural(count('twice'), 'write')} applied twice`),
@@ -91,10 +95,14 @@ export function judge(scenario: Judged, budgetMs: number, recording: Recording):
     ),
     said(whileHealing > 0, `${plural(whileHealing, 'request')} failed while the fault was being undone`),
     said(
-      lag.p99Ms > Math.max(trustedLagMs, budgetMs * trustedLagShare) || lag.maxMs > budgetMs / 2,
+      probeLate,
       `the probe itself was late (p99 ${ms(lag.p99Ms)}, at most ${ms(lag.maxMs)}): the recovery was not measured`,
     ),
     said(history.length === 0, 'the probe made no request: nothing was measured'),
+    said(
+      history.length > 0 && seen.recoveryMs === null,
+      'the probe made no request while it mattered: the recovery was not measured',
+    ),
   ].filter((reason) => reason !== undefined);
 
   return {
@@ -136,7 +144,7 @@ function recoveredFrom({ recovery: kind }: Judged, { history, toldAt, faultAt, h
   const until = kind === 'return' ? Number.POSITIVE_INFINITY : healAt;
   const fromFault = recoveryOf(history, faultAt, until, toldAt);
   if (kind === 'fault') return fromFault;
-  if (kind === 'stall') return { ...fromFault, recoveryMs: fromFault.stalledMs };
+  if (kind === 'stall') return { ...fromFault, recoveryMs: fromFault.recoveryMs === null ? null : fromFault.stalledMs };
   const { recoveryMs, firstWriteMs } = recoveryOf(history, healAt, until, toldAt);
   return { recoveryMs, firstWriteMs, stalledMs: fromFault.stalledMs };
 }
@@ -146,7 +154,8 @@ function kindsOf(failed: readonly Request[]): string[] {
   return [...kinds].sort(([, a], [, b]) => b.length - a.length).map(([kind, all]) => `${all.length} x ${kind}`);
 }
 
-function late({ recovery }: Judged, { recoveryMs }: Recovery, budgetMs: number): string {
+function late({ recovery }: Judged, { recoveryMs }: Recovery, budgetMs: number): string | undefined {
+  if (recoveryMs === null || recoveryMs <= budgetMs) return undefined;
   const what = {
     fault: 'recovery took',
     return: 'after the end of the fault recovery took',
