@@ -3,11 +3,12 @@ import { commentOf, summaryOf } from '../../actions/drill/report/comment.ts';
 import {
   type DrillReport,
   percentiles,
+  type RunDetail,
   type RunReport,
   reasonsOf,
   scenarioReport,
 } from '../../actions/drill/report/data.ts';
-import { gantt } from '../../actions/drill/report/phases.ts';
+import { gantt, phasesOfRun } from '../../actions/drill/report/phases.ts';
 
 const green: RunReport = {
   ok: true,
@@ -204,4 +205,14 @@ test('a percentile is a value that was measured', () => {
   expect(percentiles([5, 1, 3, 2, 4, 6, 7, 8, 9, 10])).toEqual({ p50: 5, p95: 10, max: 10 });
   expect(percentiles([7])).toEqual({ p50: 7, p95: 7, max: 7 });
   expect(percentiles([])).toEqual({ p50: null, p95: null, max: null });
+});
+
+test('a promotion that was seen a poll after the first write is listed before it, and one that came later is not', () => {
+  const names = (promotedMs: number, firstWriteMs: number): string[] => {
+    const run: RunReport = { ...green, promotedMs, detail: { ...(green.detail as RunDetail), firstWriteMs } };
+    return phasesOfRun(run).map(({ name }) => name);
+  };
+  const order = (all: string[]): boolean =>
+    all.indexOf('replica promoted') < all.indexOf('first write acknowledged again');
+  expect([order(names(1012, 1000)), order(names(900, 1000)), order(names(1900, 1000))]).toEqual([true, true, false]);
 });
