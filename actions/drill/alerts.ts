@@ -1,7 +1,7 @@
-import { get } from 'node:http';
 import { sleep } from '../core/deadline.ts';
 import { nowMs } from './clock.ts';
 import { type Fleet, type FleetNode, fleetNodes } from './fleet.ts';
+import { getFrom } from './http.ts';
 
 /** An alert that began to fire in a run. */
 export interface FiredAlert {
@@ -77,25 +77,5 @@ function dataOf(answer: unknown): object {
 }
 
 async function askPrometheus(node: FleetNode, port: number, path: string): Promise<unknown> {
-  const stream = await node.ssh.forward(node.address, port, timeoutMs);
-  return await new Promise((resolve, reject) => {
-    const options = { path, createConnection: () => stream as never, headers: { host: node.name }, timeout: timeoutMs };
-    const request = get(options, (response) => {
-      let text = '';
-      response.setEncoding('utf8');
-      response.on('data', (chunk: string) => {
-        text += chunk;
-      });
-      response.on('error', reject);
-      response.on('end', () => {
-        try {
-          resolve(JSON.parse(text));
-        } catch (error) {
-          reject(error);
-        }
-      });
-    });
-    request.on('timeout', () => request.destroy(new Error('Prometheus does not answer')));
-    request.on('error', reject);
-  }).finally(() => stream.destroy());
+  return JSON.parse((await getFrom(node, port, path, timeoutMs)).text);
 }

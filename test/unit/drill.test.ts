@@ -187,6 +187,14 @@ describe('the choice of scenarios', () => {
     expect(new Set(week.flat())).toEqual(new Set([...drill.scenarios, ...drill.rotation]));
   });
 
+  test('covers in production within a week all that there is', () => {
+    const file = new URL('../../environments/production.yaml', import.meta.url).pathname;
+    const { drill: production } = loadEnvironment(file);
+    const week = Array.from({ length: 7 }, (_, index) => chooseScenarios('nightly', production, from + index * day));
+    expect(new Set(week.flat())).toEqual(new Set(scenarioNames));
+    for (const night of week) expect(night).toEqual(expect.arrayContaining(production.scenarios));
+  });
+
   test('takes what is asked for, unless the environment does not allow it', () => {
     expect(chooseScenarios('core', drill, from)).toEqual(drill.scenarios);
     expect(chooseScenarios('all', drill, from)).not.toContain('fleet-cold-start');
@@ -337,6 +345,7 @@ function steadyFacts(): FleetFacts {
   const up = (server: string) => ({ backend: 'app', server, status: 'UP', check: 'L7OK', sessions: 0, queue: 0 });
   return {
     units: Object.fromEntries(environment.nodes.map((node) => [node.name, value({ 'a-unit': 'active' })])),
+    monitors: { 'monitor-1': value('ready') },
     sentinels: {
       'sentinel-1': value(sentinelView('198.18.0.21')),
       'sentinel-2': value(sentinelView('198.18.0.22')),
@@ -410,6 +419,11 @@ describe('the steady state', () => {
       'a link is down',
       { redis: replica({ follows: { address: primary, linkUp: false } }) },
       'redis-2: the link to the primary is down',
+    ],
+    [
+      'nobody would be told of anything',
+      { monitors: { 'monitor-1': { error: 'Alertmanager answers nothing: refused' } } },
+      'monitor-1: Alertmanager answers nothing: refused',
     ],
     ['a replica lags', { redis: replica({ offset: -5_000_000 }) }, 'redis-2: it is 5001000 bytes behind'],
     [

@@ -11,7 +11,7 @@ export interface Unsteady {
 
 /** All that keeps the fleet from its steady state; none when it is steady. Pure. */
 export function findUnsteady(environment: Environment, facts: FleetFacts): Unsteady[] {
-  const silent = [facts.units, facts.sentinels, facts.redis, facts.haproxy].flatMap((answers) =>
+  const silent = [facts.units, facts.sentinels, facts.redis, facts.haproxy, facts.monitors].flatMap((answers) =>
     Object.entries(answers).flatMap(([node, answer]) => ('error' in answer ? [{ node, what: answer.error }] : [])),
   );
   const told = environment.nodes.filter((node) => silent.every((each) => each.node !== node.name));

@@ -2,7 +2,8 @@ import { messageOf } from '../../core/errors.ts';
 import { type HaproxyServer, readHaproxy } from '../../core/haproxy.ts';
 import { type RedisFacts, readRedis } from '../../core/redis.ts';
 import { readSentinelView, type SentinelView } from '../../core/sentinel.ts';
-import { type Fleet, fleetNodes, unitOf } from '../fleet.ts';
+import { type Fleet, type FleetNode, fleetNodes, unitOf } from '../fleet.ts';
+import { getFrom } from '../http.ts';
 
 /** What a node answered, or why it didn't. */
 export type Answer<T> = { readonly value: T } | { readonly error: string };
@@ -15,6 +16,8 @@ export interface FleetFacts {
   readonly sentinels: Answers<SentinelView>;
   readonly redis: Answers<RedisFacts>;
   readonly haproxy: Answers<readonly HaproxyServer[]>;
+  /** Who watches everybody else is watched here: Prometheus and Alertmanager are ready, or nobody would be told. */
+  readonly monitors: Answers<'ready'>;
   /** Status of /readyz through the load balancer. */
   readonly ready: Answer<number>;
 }
@@ -24,7 +27,7 @@ const answerTimeoutMs = 3000;
 /** Asks everybody at the same time. Never throws: no answer is a fact, too. */
 export async function readFleet(fleet: Fleet): Promise<FleetFacts> {
   const masterName = fleet.environment.sentinel.masterName;
-  const [units, sentinels, redis, haproxy, ready] = await Promise.all([
+  const [units, sentinels, redis, haproxy, monitors, ready] = await Promise.all([
     ask(fleet.nodes, async (node) => {
       const names = node.roles.map((role) => unitOf[role]);
       const command = `systemctl is-active ${names.join(' ')}`; // names from this program, not from outside
@@ -35,13 +38,28 @@ export async function readFleet(fleet: Fleet): Promise<FleetFacts> {
     ask(fleetNodes(fleet, 'sentinel'), (node) => readSentinelView(fleet.sentinel(node), masterName)),
     ask(fleetNodes(fleet, 'redis'), (node) => readRedis(fleet.redis(node))),
     ask(fleetNodes(fleet, 'lb'), (node) => readHaproxy(node.ssh, answerTimeoutMs)),
+    ask(fleetNodes(fleet, 'monitor'), (node) => mustWatch(node, fleet.environment.monitor)),
     answerOf(async () => {
       const response = await fetch(`${fleet.publicUrl}/readyz`, { signal: AbortSignal.timeout(answerTimeoutMs) });
       await response.arrayBuffer();
       return response.status;
     }),
   ]);
-  return { units, sentinels, redis, haproxy, ready };
+  return { units, sentinels, redis, haproxy, monitors, ready };
+}
+
+async function mustWatch(node: FleetNode, ports: { port: number; alertmanagerPort: number }): Promise<'ready'> {
+  const watchers = [
+    ['Prometheus', ports.port],
+    ['Alertmanager', ports.alertmanagerPort],
+  ] as const;
+  for (const [name, port] of watchers) {
+    const { status } = await getFrom(node, port, '/-/ready', answerTimeoutMs).catch((error: unknown) => {
+      throw new Error(`${name} answers nothing: ${messageOf(error)}`);
+    });
+    if (status !== 200) throw new Error(`${name} is not ready: /-/ready answers ${status}`);
+  }
+  return 'ready';
 }
 
 async function ask<N extends { readonly name: string }, T>(
