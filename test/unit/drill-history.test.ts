@@ -162,18 +162,26 @@ describe('at GitHub', () => {
   });
 
   test('a red drill labels the pull request, and a green one takes the label away', async () => {
-    const changed: string[] = [];
-    const labelled: Github = {
-      ...github,
-      pullOfCommit: async () => ({ number: 7, title: 'x', url: 'x' }),
-      commentOnPull: async () => ({ url: 'x', created: true }),
-      addLabel: async (_, label) => void changed.push(`+${label}`),
-      removeLabel: async (_, label) => void changed.push(`-${label}`),
+    const number = server.seedMergedPullRequest({ sha: 'c'.repeat(40), title: 'x' });
+    const post = async (ok: boolean) => {
+      const body = `<!-- firedrill:report environment=lab -->\n${ok ? 'green' : 'red'}`;
+      const url = await postComment(github, { environment: 'lab', ok }, 'c'.repeat(40), body);
+      const headers = { authorization: 'Bearer token' };
+      const ask = async (path: string) =>
+        (await fetch(`${server.url}/repos/acme/shop/issues/${number}/${path}`, { headers })).json();
+      const labels = (await ask('labels')) as { name: string }[];
+      const comments = (await ask('comments')) as { body: string }[];
+      return {
+        url,
+        labels: labels.map(({ name }) => name),
+        comments: comments.map((each) => each.body.split('\n')[1]),
+      };
     };
-    const body = '<!-- firedrill:report environment=lab -->';
-    await postComment(labelled, { environment: 'lab', ok: false }, commit, body);
-    await postComment(labelled, { environment: 'lab', ok: true }, commit, body);
-    expect(changed).toEqual([`+${redLabel}`, `-${redLabel}`]);
+    const red = await post(false);
+    expect(red).toMatchObject({ labels: [redLabel], comments: ['red'] });
+    expect(await post(false)).toEqual(red);
+    expect(await post(true)).toEqual({ url: red.url, labels: [], comments: ['green'] });
+    expect(await post(true)).toMatchObject({ labels: [], comments: ['green'] });
   });
 });
 
