@@ -1,0 +1,92 @@
+/**
+ * `sudo npm run bench:drill-kills -- [--kills N] [--seed S] [--now M]`: kills the drill with SIGKILL at N random moments (default 20) of
+ * a kept lab (`npm run lab -- up`), one after the other, and looks on until the fleet is whole again, without doing anything. Each is a
+ * line of out/drill-kills.jsonl; those of this seed and commit that are there count, and --now M does at most M more. How long a drill
+ * takes is measured first, once for each scenario. Exits with 1 when a fleet was not whole within 60 s.
+ */
+import { appendFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import type { ScenarioName } from '../../actions/core/environment/schema.ts';
+import { countOf } from '../bench/options.ts';
+import { isInside, mustBeUp, runScriptInside } from '../lab/commands/inside.ts';
+import { clone, outDir } from '../lab/paths.ts';
+import { sourceCommit } from '../lab/source.ts';
+import { drillTime, type Killed, killDrill } from './kill.ts';
+import { killedScenarios, momentsOf } from './moments.ts';
+
+const file = `${outDir}/drill-kills.jsonl`;
+const limitMs = 60_000;
+
+/** A line of the file: how long a drill takes, or what became of one that was killed. */
+type Line = { readonly seed: number; readonly commit: string; readonly scenario: ScenarioName } & (
+  | { readonly kind: 'time'; readonly takesMs: number }
+  | ({ readonly kind: 'kill'; readonly index: number; readonly share: number } & Killed)
+);
+
+const { values } = parseArgs({
+  options: {
+    kills: { type: 'string', default: '20' },
+    seed: { type: 'string', default: '1' },
+    now: { type: 'string', default: '1000' },
+  },
+});
+if (isInside) process.exitCode = await bench();
+else {
+  mustBeUp();
+  process.exitCode = await runScriptInside(fileURLToPath(import.meta.url), process.argv.slice(2));
+}
+
+async function bench(): Promise<number> {
+  const kills = countOf('--kills', values.kills, 1000);
+  const seed = countOf('--seed', values.seed, 2 ** 32 - 1);
+  const commit = sourceCommit(clone).sha;
+  mkdirSync(outDir, { recursive: true });
+  const lines = read().filter((line) => line.seed === seed && line.commit === commit);
+  const add = (line: Line): void => {
+    lines.push(line);
+    appendFileSync(file, `${JSON.stringify(line)}\n`);
+  };
+  console.log(`seed ${seed}, commit ${commit.slice(0, 12)}, ${kills} kills`);
+  let left = countOf('--now', values.now, 1000);
+  for (const [index, { scenario, share }] of momentsOf(seed, kills, killedScenarios).entries()) {
+    if (lines.some((line) => line.kind === 'kill' && line.index === index)) continue;
+    if (left-- === 0) break;
+    const base = { seed, commit, scenario };
+    const known = lines.find((line) => line.kind === 'time' && line.scenario === scenario);
+    const takesMs = known?.kind === 'time' ? known.takesMs : await drillTime(scenario);
+    if (known === undefined) add({ ...base, kind: 'time', takesMs });
+    const killed = await killDrill(scenario, share * takesMs, limitMs);
+    add({ ...base, kind: 'kill', index, share, ...killed });
+    console.log(lineOf(index, scenario, takesMs, killed));
+  }
+  return sum(lines.flatMap((line) => (line.kind === 'kill' ? [line] : [])));
+}
+
+function lineOf(
+  index: number,
+  scenario: string,
+  takesMs: number,
+  { killedAfterMs, armed, at, ...end }: Killed,
+): string {
+  const when = `${scenario} killed ${(killedAfterMs / 1000).toFixed(1)} s into ${(takesMs / 1000).toFixed(1)} s (${at})`;
+  const promised = armed.length === 0 ? 'nothing armed' : `armed: ${armed.join(', ')}`;
+  const whole = end.wholeMs === null ? `NOT WHOLE: ${end.reason}` : `whole after ${(end.wholeMs / 1000).toFixed(1)} s`;
+  return `${String(index + 1).padStart(3)}  ${when}, ${promised}: ${whole}`;
+}
+
+function sum(kills: readonly Killed[]): number {
+  const whole = kills.map(({ wholeMs }) => wholeMs).filter((each) => each !== null);
+  const most = whole.length === 0 ? '-' : (Math.max(...whole) / 1000).toFixed(1);
+  const armed = kills.filter((kill) => kill.armed.length > 0).length;
+  console.log(
+    `\n${whole.length} of ${kills.length} whole within 60 s, at most after ${most} s; a fault was armed in ${armed}`,
+  );
+  return whole.length === kills.length ? 0 : 1;
+}
+
+function read(): Line[] {
+  if (!existsSync(file)) return [];
+  const lines = readFileSync(file, 'utf8').split('\n');
+  return lines.filter((line) => line.endsWith('}')).map((line) => JSON.parse(line) as Line);
+}
