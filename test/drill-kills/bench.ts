@@ -53,10 +53,14 @@ async function bench(): Promise<number> {
     if (lines.some((line) => line.kind === 'kill' && line.index === index)) continue;
     if (left-- === 0) break;
     const base = { seed, commit, scenario };
-    const known = lines.find((line) => line.kind === 'time' && line.scenario === scenario);
-    const takesMs = known?.kind === 'time' ? known.takesMs : await drillTime(scenario);
+    const known = lines.findLast((line) => line.kind === 'time' && line.scenario === scenario);
+    let takesMs = known?.kind === 'time' ? known.takesMs : await drillTime(scenario);
     if (known === undefined) add({ ...base, kind: 'time', takesMs });
-    const killed = await killDrill(scenario, share * takesMs, limitMs);
+    let killed = await killDrill(scenario, share * takesMs, limitMs);
+    for (; killed === undefined; killed = await killDrill(scenario, share * takesMs, limitMs)) {
+      takesMs = Math.round(takesMs * 0.9); // one was quicker than the one that was measured
+      add({ ...base, kind: 'time', takesMs });
+    }
     add({ ...base, kind: 'kill', index, share, ...killed });
     console.log(lineOf(index, scenario, takesMs, killed));
   }

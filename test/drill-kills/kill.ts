@@ -36,10 +36,14 @@ export async function drillTime(scenario: ScenarioName): Promise<number> {
   return Math.round(performance.now() - beganAt);
 }
 
-/** Kills a drill of that scenario with SIGKILL, its runner and all of its processes, and does nothing but look on. */
-export async function killDrill(scenario: ScenarioName, afterMs: number, limitMs: number): Promise<Killed> {
+/**
+ * Kills a drill of that scenario with SIGKILL, its runner and all of its processes, and does nothing but look on. Undefined when the
+ * drill was quicker and had ended.
+ */
+export async function killDrill(scenario: ScenarioName, afterMs: number, limitMs: number): Promise<Killed | undefined> {
   const { run, beganAt } = await started(scenario);
-  await sleep(Math.max(0, afterMs - (performance.now() - beganAt)));
+  await Promise.race([run.ended, sleep(Math.max(0, afterMs - (performance.now() - beganAt)))]);
+  if (run.child.exitCode !== null) return undefined;
   run.killAll();
   killStrays(`${stateDir}/work/drill`); // the runner gives each step a process group of its own
   const diedAt = performance.now();
@@ -78,9 +82,10 @@ async function started(scenario: ScenarioName): Promise<{ run: Started; beganAt:
   return { run, beganAt: performance.now() };
 }
 
-async function keptAll(fleet: Fleet): Promise<void> {
+async function keptAll(fleet: Fleet): Promise<true> {
   const armed = await promises(fleet);
   if (armed.length > 0) throw new Error(`not kept yet on ${armed.join(', ')}`);
+  return true;
 }
 
 /** The nodes where guard.sh is still armed. Throws when one does not answer. */
