@@ -56,7 +56,7 @@ export async function killDrill(scenario: ScenarioName, afterMs: number, limitMs
     try {
       const left = () => limitMs - (performance.now() - diedAt);
       await until(() => keptAll(fleet), { timeoutMs: left(), intervalMs: 500, what: "the nodes' promises" });
-      await proveSteady(fleet, 'after the kill', AbortSignal.timeout(Math.max(1, left())));
+      await proveSteady(fleet, 'after the kill', AbortSignal.timeout(Math.max(1, Math.ceil(left()))));
       // Steady since then: it is proved by looking on for a while.
       const wholeMs = Math.round(performance.now() - diedAt - fleet.environment.drill.steadyMs);
       return { killedAfterMs, at, armed, wholeMs, reason: null };
