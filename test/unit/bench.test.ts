@@ -157,12 +157,12 @@ describe('the rows of the C service', () => {
   test('count a rate as good when it is the load that can go no faster, and only then', () => {
     expect(row('SET rate', 'webdis', [{ generatorShare: 0.8 }])).toMatchObject({ ratio: 1.25, goal: 1.4, met: false });
     const capped = row('SET rate', 'webdis', [{ generatorShare: 0.99 }]);
-    const note = "the load's processor: wrk 6.00 + Redis 1.50 us a request, 99 % busy: the cap";
+    const note = 'wrk takes 6.00 us a request, its processor is 99 % busy: the cap; Redis takes 1.50 us';
     expect(capped).toMatchObject({ met: true, note });
   });
 
-  test("say what rate the load's processor leaves when Redis has a plain SET to do", () => {
-    const bound = row('SET rate that its load could take, without the guard', 'webdis', [{ wrkUs: 7 }]);
+  test('say what rate the processor of the service and Redis has for plain SETs', () => {
+    const bound = row('SET rate that it could have, without the guard', 'webdis', [{ cpuUs: 7 }]);
     expect(bound).toMatchObject({ ours: 125_000, peerValue: 80_000, goal: null });
   });
 
