@@ -92,7 +92,7 @@ async function measureInLab(rounds: number, parts: readonly string[]): Promise<M
   try {
     await run(
       [
-        ...['nsenter', `--net=/run/netns/${region.namespace}`],
+        ...['nsenter', `--net=/run/netns/${region.namespace}`, 'setpriv', '--pdeathsig', 'TERM'],
         ...[nodeBinary, script, String(rounds), parts.join(), file],
       ],
       // Some 100 s a round beside Ansible on two processors.

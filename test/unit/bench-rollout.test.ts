@@ -50,7 +50,7 @@ describe('what a run says', () => {
 
 describe('the edits of the cases', () => {
   test.each([
-    ['one role', oneRole, '  checkIntervalMs: 500\n'],
+    ['one role', oneRole, '  checkIntervalMs: 250\n'],
     ['every node', everyNode, 'ARGS=""\n'],
   ])('%s: another text each round', (_, edit, before) => {
     const texts = [edit.text(before, 0), edit.text(before, 1), before];

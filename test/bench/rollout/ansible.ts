@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Environment } from '../../../actions/core/environment/schema.ts';
 import type { Inventory } from '../../../actions/core/inventory.ts';
@@ -21,6 +21,9 @@ export interface AnsibleRun {
 
 /** Between two tries of a health check (s). */
 const retryS = 1;
+
+/** How long a connection that nobody uses stays: longer than a rollout of ours takes, and not for ever where nobody can end it any more. */
+const persistS = 180;
 
 /**
  * Writes the project that brings these releases to their nodes, in this order: the same files with the same checkers as `validate`, the
@@ -73,7 +76,7 @@ become = True
 pipelining = True
 control_path_dir = ${folder}/connections
 control_path = %(directory)s/%%C
-ssh_args = -o ControlMaster=auto -o ControlPersist=10m -o UserKnownHostsFile=${folder}/known_hosts -o StrictHostKeyChecking=yes -o PreferredAuthentications=publickey -o GSSAPIAuthentication=no
+ssh_args = -o ControlMaster=auto -o ControlPersist=${persistS}s -o UserKnownHostsFile=${folder}/known_hosts -o StrictHostKeyChecking=yes -o PreferredAuthentications=publickey -o GSSAPIAuthentication=no
 `;
 }
 
@@ -253,8 +256,9 @@ export function readResult(stdout: string): Pick<AnsibleRun, 'waitedMs' | 'chang
   return { waitedMs: retries * retryS * 1000, changed: recap.reduce((sum, [, count]) => sum + Number(count), 0) };
 }
 
-/** Ends the connections that Ansible keeps. */
+/** Ends the connections that Ansible keeps; it can make no new ones. */
 export async function disconnect({ folder }: Project): Promise<void> {
+  rmSync(`${folder}/key`, { force: true });
   const sockets = `${folder}/connections`;
   for (const name of existsSync(sockets) ? readdirSync(sockets) : [])
     await tryRun(['ssh', '-O', 'exit', '-o', `ControlPath=${sockets}/${name}`, 'any']);

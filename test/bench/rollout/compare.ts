@@ -16,6 +16,11 @@ export interface Pair {
 /** Each round writes another value. */
 const edits = { 'one role': oneRole, 'every node, one at a time': everyNode } as const;
 
+/** Where Ansible's project is. */
+export function projectFolder(scratch: string): string {
+  return `${scratch}/ansible`;
+}
+
 /** Runs the cases in turns, ours and Ansible's after one another, `rounds` times; then the fleet has its own release again. */
 export async function compare(
   fleet: LabFleet,
@@ -29,7 +34,7 @@ export async function compare(
   let versions = 0;
 
   const project = (repository: string, releases = releasesOf(repository)) =>
-    writeProject(`${scratch}/ansible`, fleet.environment, fleet.inventory, releases, fleet.deployKey.reveal());
+    writeProject(projectFolder(scratch), fleet.environment, fleet.inventory, releases, fleet.deployKey.reveal());
 
   const changed = async (name: keyof typeof edits): Promise<Pair> => {
     writeRepository(edited, edits[name], versions++);

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { messageOf } from '../../../actions/core/errors.ts';
 import { labFleet } from '../../lab/inventory.ts';
-import { compare } from './compare.ts';
+import { disconnect } from './ansible.ts';
+import { compare, projectFolder } from './compare.ts';
 import type { Measured } from './measured.ts';
 import { recordFacts } from './record.ts';
 import { measureTrips } from './trips.ts';
@@ -12,6 +13,13 @@ import { measureTrips } from './trips.ts';
 const [rounds, parts = '', file = ''] = process.argv.slice(2);
 // Short, for the sockets in it, and only for its owner, since releases hold passwords.
 const scratch = mkdtempSync(join(tmpdir(), 'firedrill-bench-'));
+// Whoever ends the benchmark, also by killing what started it, leaves no connection of Ansible's and no password behind.
+for (const name of ['SIGINT', 'SIGTERM'] as const)
+  process.once(name, async () => {
+    await disconnect({ folder: projectFolder(scratch) });
+    rmSync(scratch, { recursive: true, force: true });
+    process.exit(1);
+  });
 const log = (line: string) => console.log(line);
 try {
   const fleet = await labFleet();
