@@ -43,7 +43,7 @@ const programs: Readonly<Record<string, string>> = {
       kill -KILL $all
     fi
     case $* in 'restart firedrill-revert.service') ! [ -e "$FOLDER/no-deadman" ]; exit ;; esac
-    case $1 in restart) ! [ -e "$FOLDER/broken" ] || ! rm "$FOLDER/broken" ;; show) shift 3; for unit; do printf 'Id=%s.service\\nActiveState=active\\n\\n' "$unit"; done ;; esac`,
+    case $1 in restart) ! [ -e "$FOLDER/broken" ] || ! rm "$FOLDER/broken" ;; show) shift 3; for unit; do printf 'Id=%s.service\\nActiveState=%s\\n\\n' "$unit" "$(cat "$FOLDER/active" 2>/dev/null || echo active)"; done ;; esac`,
 };
 
 beforeEach(() => {
@@ -521,6 +521,24 @@ describe('a setting of Sentinel that is no longer set', () => {
     const { code, out } = gone('mymaster quorum 2\n', '# ours\n');
     expect(code).toBe(1);
     expect(out).toContain('Sentinel has no default for quorum');
+  });
+});
+
+describe('a unit that is watched', () => {
+  it.each([
+    ['active', 0, ''],
+    ['reloading', 0, ''],
+    ['failed', 1, 'redis-server is failed'],
+    ['activating', 1, 'redis-server is activating'],
+  ])('is %s', (state, code, said) => {
+    writeFileSync(at('active'), state);
+    const watched = call('stays_active 60 redis-server socat');
+    expect([watched.code, watched.out.trim()]).toEqual([code, said]);
+  });
+
+  it('is not taken for active when systemd says nothing', () => {
+    writeFileSync(at('bin/systemctl'), '#!/bin/sh\nexit 1\n');
+    expect(call('stays_active 60 redis-server')).toEqual({ code: 1, out: 'systemd tells of 0 units instead of 1\n' });
   });
 });
 

@@ -55,17 +55,25 @@ stays_active() {
   until_ms=$(($(now_ms) + wait_ms))
   first=
   while :; do
-    # One question for all of them.
-    shown=$(systemctl show -p Id,ActiveState,MainPID,NRestarts "$@")
-    if [ -z "$first" ] || [ "$shown" != "$first" ]; then
-      printf '%s\n' "$shown" | awk -F = -v wanted=$# '$1 == "Id" { name = $2; sub(/\.service$/, "", name) }
-        $1 == "ActiveState" { told++; if ($2 != "active") { print name " is " $2; bad = 1; exit } }
-        END { if (!bad && told != wanted) { print "systemd says nothing of a unit"; bad = 1 } exit bad }' || return 1
-      if [ -n "$first" ]; then
-        echo "a unit of $* was started again by systemd"
-        return 1
-      fi
-      first=$shown
+    # One question for all of them; prints which processes they are, or who is not active. One that reloads is, as `is-active` has it.
+    now=$(systemctl show -p Id,ActiveState,MainPID,NRestarts "$@" | awk -F = -v wanted=$# '
+      $1 == "Id" { name = $2; sub(/\.service$/, "", name) }
+      $1 == "MainPID" || $1 == "NRestarts" { print }
+      $1 != "ActiveState" { next }
+      $2 != "active" && $2 != "reloading" && $2 != "refreshing" { sick = name " is " $2; exit }
+      { told++ }
+      END {
+        if (sick == "" && told != wanted) sick = "systemd tells of " told + 0 " units instead of " wanted
+        if (sick == "") exit 0
+        print sick
+        exit 1
+      }') || {
+      printf '%s\n' "$now" | tail -n 1
+      return 1
+    }
+    if [ "$now" != "${first:=$now}" ]; then
+      echo "a unit of $* was started again by systemd"
+      return 1
     fi
     left_ms=$((until_ms - $(now_ms)))
     [ "$left_ms" -gt 0 ] || return 0
