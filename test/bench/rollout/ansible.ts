@@ -1,9 +1,10 @@
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Environment } from '../../../actions/core/environment/schema.ts';
 import type { Inventory } from '../../../actions/core/inventory.ts';
 import type { Release, ReleaseFile } from '../../../actions/rollout/release-types.ts';
-import { run, tryRun } from '../../lab/machines/exec.ts';
+import { run } from '../../lab/machines/exec.ts';
 
 /** An Ansible project: its folder, and what Ansible reads there. */
 export interface Project {
@@ -256,10 +257,10 @@ export function readResult(stdout: string): Pick<AnsibleRun, 'waitedMs' | 'chang
   return { waitedMs: retries * retryS * 1000, changed: recap.reduce((sum, [, count]) => sum + Number(count), 0) };
 }
 
-/** Ends the connections that Ansible keeps; it can make no new ones. */
-export async function disconnect({ folder }: Project): Promise<void> {
+/** Ends the connections that Ansible keeps; it can make no new ones. Returns when it is done, for a process that is about to end. */
+export function disconnect({ folder }: Project): void {
   rmSync(`${folder}/key`, { force: true });
   const sockets = `${folder}/connections`;
   for (const name of existsSync(sockets) ? readdirSync(sockets) : [])
-    await tryRun(['ssh', '-O', 'exit', '-o', `ControlPath=${sockets}/${name}`, 'any']);
+    spawnSync('ssh', ['-O', 'exit', '-o', `ControlPath=${sockets}/${name}`, 'any'], { timeout: 5000 });
 }

@@ -75,7 +75,7 @@ export async function compare(
       }
     }
   } finally {
-    await disconnect(first);
+    disconnect(first);
     await rollOut(plain, fleet.environment);
   }
   return pairs;

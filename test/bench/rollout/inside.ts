@@ -15,8 +15,8 @@ const [rounds, parts = '', file = ''] = process.argv.slice(2);
 const scratch = mkdtempSync(join(tmpdir(), 'firedrill-bench-'));
 // Whoever ends the benchmark, also by killing what started it, leaves no connection of Ansible's and no password behind.
 for (const name of ['SIGINT', 'SIGTERM'] as const)
-  process.once(name, async () => {
-    await disconnect({ folder: projectFolder(scratch) });
+  process.once(name, () => {
+    disconnect({ folder: projectFolder(scratch) });
     rmSync(scratch, { recursive: true, force: true });
     process.exit(1);
   });
