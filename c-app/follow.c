@@ -211,9 +211,10 @@ struct follow_node *follow_laggard(struct follow *f, uint64_t now, unsigned afte
   for (size_t i = 0; f->manage && i < f->node_count; i++) {
     struct follow_node *node = &f->nodes[i];
     if (!counts(f, node, now)) continue;
+    if (node->priority == 0) continue; /* it is out, and no promise for the others, even when it has caught up */
     if (node->judged_at == 0 || node->keeps_up) {
       others++;
-    } else if (node->known && node->priority != 0 && now - node->judged_at >= after_ms) {
+    } else if (node->known && now - node->judged_at >= after_ms) {
       laggard = node;
     }
   }

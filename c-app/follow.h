@@ -110,7 +110,7 @@ size_t follow_counted(const struct follow *f, uint64_t now, struct addr out[stat
  * doubts that it is the primary. */
 bool follow_covered(const struct follow *f, uint64_t now, const struct follow_role *role, long long offset, unsigned least);
 /* A replica that holds up writes and that `least` others can do without: NULL, or the one to take out of the election by
- * replica-priority 0, for it has not kept up for `after_ms`. Never the last one. */
+ * replica-priority 0, for it has not kept up for `after_ms`. Never the last one that has another priority. */
 struct follow_node *follow_laggard(struct follow *f, uint64_t now, unsigned after_ms, unsigned least);
 /* Whether one that has priority 0 and does not keep up counts still, since a Sentinel has not heard of its priority. */
 bool follow_unheard(const struct follow *f, uint64_t now);

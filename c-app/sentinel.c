@@ -11,6 +11,7 @@
 #define ASK_MS 1000         /* Sentinels, and replicas */
 #define ASK_PRIMARY_MS 500
 #define ASK_CLOSELY_MS 100  /* Sentinels, while there is no primary or writes wait */
+#define PAUSE_MS 1000       /* writes that have not waited for so long are new to waiting */
 #define RETRY_PRIORITY_MS 1000
 #define INFO_MS "10000"      /* how often a Sentinel asks a replica for its INFO */
 #define HURRIED_INFO_MS "1000" /* and while the replica says that its primary is lost */
@@ -43,6 +44,7 @@ struct sentinel {
   struct peer peers[PEERS]; /* the Sentinels, and from FOLLOW_SENTINELS_MAX on the Redis */
   bool told;                /* the user believes in follow.primary */
   bool pressed, closed;
+  uint64_t pressed_since, pressed_last; /* without a pause of PAUSE_MS */
 };
 
 static uint64_t now(const struct sentinel *s) { return uv_now(s->loop); }
@@ -284,7 +286,8 @@ static void on_tick(uv_timer_t *timer) {
     keep(&s->peers[FOLLOW_SENTINELS_MAX + i], closely || (primary && s->pressed) ? 0 : primary ? ASK_PRIMARY_MS : ASK_MS);
   }
   decide(s);
-  struct follow_node *laggard = s->pressed ? follow_laggard(&s->follow, now(s), s->opt.exclude_after_ms, s->opt.least) : NULL;
+  bool long_enough = s->pressed && now(s) - s->pressed_since >= s->opt.exclude_after_ms;
+  struct follow_node *laggard = long_enough ? follow_laggard(&s->follow, now(s), s->opt.exclude_after_ms, s->opt.least) : NULL;
   struct follow_node *recovered = follow_recovered(&s->follow, now(s));
   hurry(s, s->pressed && follow_unheard(&s->follow, now(s)));
   if (laggard != NULL) set_priority(s, laggard, 0, "it does not keep up, and must not be promoted");
@@ -338,7 +341,13 @@ bool sentinel_covered(const struct sentinel *s, const struct follow_role *role, 
   return follow_covered(&s->follow, now(s), role, offset, s->opt.least);
 }
 
-void sentinel_press(struct sentinel *s, bool waiting) { s->pressed = waiting; }
+/* An idle replica acknowledges once a second only, so what was known before the writes waited does not count against it. */
+void sentinel_press(struct sentinel *s, bool waiting) {
+  s->pressed = waiting;
+  if (!waiting) return;
+  if (now(s) - s->pressed_last > PAUSE_MS) s->pressed_since = now(s);
+  s->pressed_last = now(s);
+}
 
 void sentinel_measure(const struct sentinel *s) {
   metrics.replicas_linked = sentinel_linked(s);

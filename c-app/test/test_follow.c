@@ -540,6 +540,13 @@ static void one_that_does_not_answer_us_can_not_be_taken_out(void **state) {
   assert_null(follow_laggard(&f, t, 300, 1));
 }
 
+static void the_last_one_that_may_be_promoted_is_never_taken_out(void **state) {
+  (void)state;
+  assert_ptr_equal(follow_laggard(&f, t, 300, 1), node(C));
+  node(B)->priority = 0; /* it has caught up, and is not let in again yet */
+  assert_null(follow_laggard(&f, t, 300, 1));
+}
+
 static void one_that_is_out_is_not_taken_out_again(void **state) {
   (void)state;
   node(C)->priority = 0;
@@ -898,6 +905,7 @@ int main(void) {
       ON(following, a_laggard_is_taken_out_after_a_while_when_others_suffice),
       ON(lagging, one_that_was_taken_out_is_unheard_of_while_a_sentinel_would_promote_it),
       ON(lagging, the_last_one_that_keeps_up_is_never_taken_out),
+      ON(lagging, the_last_one_that_may_be_promoted_is_never_taken_out),
       ON(lagging, one_that_does_not_answer_us_can_not_be_taken_out),
       ON(lagging, one_that_is_out_is_not_taken_out_again),
       ON(lagging, one_that_has_kept_up_for_2_s_is_let_in_again_and_counted_before),
