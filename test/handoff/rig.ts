@@ -168,7 +168,8 @@ sentinel parallel-syncs mymaster 2
 
 function command(rig: Rig, argv: readonly string[]): ChildProcess {
   const [program = '', ...args] = rig.options.root === '' ? argv : ['chroot', rig.options.root, ...argv];
-  return spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  // Also when this process is killed: what would be left has the addresses of the next rig.
+  return spawn('setpriv', ['--pdeathsig', 'KILL', program, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
 }
 
 /** A script of the node, to its end; gives its exit code, and what it says is kept. */
