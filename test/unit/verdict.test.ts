@@ -84,6 +84,16 @@ describe('recovery', () => {
     expect(recoveryOf(history, 1000, 7900).recoveryMs).toBe(1001);
   });
 
+  test('takes what the probe itself was late by for no stall, and a stall beside it for one', () => {
+    const late = Array.from({ length: 9 }, (_, index) =>
+      request('read', 'r', null, 3000 + index * 10, 3112, { sentAt: 3085 }),
+    );
+    expect(recoveryOf([...stalled(0, 0, 5000), ...late], 1000)).toMatchObject({ recoveryMs: 0, stalledMs: 112 });
+    expect(recoveryOf([...stalled(1000, 1400, 5000), ...late], 1000).recoveryMs).toBe(401);
+    const longer = late.map((each) => ({ ...each, endedAt: 3200 }));
+    expect(recoveryOf([...stalled(0, 0, 5000), ...longer], 1000).recoveryMs).toBe(2200);
+  });
+
   test('takes no hiccup of a busy machine for a stall', () => {
     const before = [write('a', 'a', 0, 2), write('b', 'b', 10, 90)];
     expect(stallThresholdMs(before)).toBe(240);

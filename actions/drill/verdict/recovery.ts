@@ -13,7 +13,7 @@ export interface Recovery {
 }
 
 /**
- * What counts as a stall: three times the worst of the undisturbed time before the fault, and not below 100 ms, so that a busy machine's
+ * What counts as a stall, beside what the probe itself was late by: three times the worst of the undisturbed time before the fault, and not below 100 ms, so that a busy machine's
  * hiccup isn't taken for one.
  */
 export function stallThresholdMs(before: readonly Request[]): number {
@@ -36,7 +36,9 @@ export function recoveryOf(
   const exposed = history.filter((request) => request.endedAt >= faultAt && request.intendedAt < until);
   const thresholdMs = stallThresholdMs(before);
   const failures = exposed.filter((request) => request.outcome !== 'ok').map((request) => request.endedAt);
-  const slow = exposed.filter((request) => request.outcome === 'ok' && latencyMs(request) > thresholdMs);
+  const slow = exposed
+    .filter((request) => request.outcome === 'ok' && latencyMs(request) > thresholdMs)
+    .filter((request) => latencyMs(request) - probeLatenessMs(request, exposed) > thresholdMs);
   const reads = slow.filter((request) => request.op === 'read');
   const writes = slow.filter((request) => request.op !== 'read');
   const ends = [...failures, ...stallEnds(reads), ...stallEnds(writes)].map((endedAt) => endedAt - faultAt);
@@ -46,6 +48,13 @@ export function recoveryOf(
     stalledMs: exposed.reduce((longest, request) => Math.max(longest, latencyMs(request)), 0),
     firstWriteMs: firstWrite(exposed, faultAt, thresholdMs),
   };
+}
+
+/** How much of a request's wait may be the probe's own: the most by which it sent any late while this one waited, in ms. */
+function probeLatenessMs({ intendedAt, endedAt }: Request, history: readonly Request[]): number {
+  return history
+    .filter(({ sentAt }) => sentAt >= intendedAt && sentAt <= endedAt)
+    .reduce((latest, request) => Math.max(latest, request.sentAt - request.intendedAt), 0);
 }
 
 /**
