@@ -14,7 +14,7 @@
 #define PAUSE_MS 1000       /* writes that have not waited for so long are new to waiting */
 #define RETRY_PRIORITY_MS 1000
 #define INFO_MS "10000"      /* how often a Sentinel asks a replica for its INFO */
-#define HURRIED_INFO_MS "1000" /* and while the replica says that its primary is lost */
+#define HURRIED_INFO_MS "1000" /* and while writes wait for it to hear of a replica that was taken out */
 #define LEAD_MS 500         /* who said longer ago that it is the primary gets no replicas from us */
 
 #define PEERS (FOLLOW_SENTINELS_MAX + FOLLOW_NODES_MAX)
