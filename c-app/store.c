@@ -196,7 +196,8 @@ static bool failed(struct store *s, const struct rconn_answer *a) {
   static const char *const final[REDIS_ERROR_COUNT] = {
       [REDIS_OOM] = "Redis is out of memory", [REDIS_OTHER] = "Redis refused the command"};
   const redisReply *r = a->reply;
-  if (r != NULL && r->type == REDIS_REPLY_ARRAY) return false;
+  bool writes = ((const struct store_op *)a->arg)->kind != STORE_GET;
+  if (r != NULL && (r->type == REDIS_REPLY_ARRAY || (writes && r->type == REDIS_REPLY_NIL))) return false; /* nil: guard.h */
   const char *why = r == NULL || r->type != REDIS_REPLY_ERROR ? "an answer of another type" : r->str;
   size_t kind = 0;
   while (kind < REDIS_OTHER && strncmp(why, metrics_redis_errors[kind], strlen(metrics_redis_errors[kind])) != 0) kind++;
@@ -360,22 +361,23 @@ static bool send_reads(struct store *s) {
 }
 
 static bool send_batch(struct store *s, struct rconn *c) {
-  char head[128], key[sizeof "request::" + STORE_ID_MAX] = "request:";
+  char head[128], request[STORE_ID_MAX + 1];
   size_t count;
   struct store_op *first = take_batch(&s->writes, 0, BACKLOG_MAX, &count);
-  rconn_begin(c, head, (size_t)snprintf(head, sizeof head, "*%zu\r\n$7\r\nEVALSHA\r\n$40\r\n%s\r\n", 5 + 4 * count, s->sha));
-  rconn_arg(c, head, (size_t)(buf_number(head, 2 * count) - head));
-  for (const struct store_op *op = first; op != NULL; op = after(op)) {
-    bool own = op->request_id_len == 0;
-    memcpy(key + 8, op->id, op->id_len);
-    key[8 + op->id_len] = ':';
-    rconn_arg2(c, "session:", 8, op->id, op->id_len);
-    rconn_arg2(c, key, op->id_len + 9, own ? op->tag + 1 : op->request_id, own ? STORE_ETAG_LEN : op->request_id_len);
-  }
+  rconn_begin(c, head, (size_t)snprintf(head, sizeof head, "*%zu\r\n$7\r\nEVALSHA\r\n$40\r\n%s\r\n", 5 + GUARD_KEYS + 4 * count, s->sha));
+  rconn_arg(c, head, (size_t)(buf_number(head, GUARD_KEYS + count) - head));
+  for (size_t i = 0; i < GUARD_KEYS; i++) rconn_arg(c, guard_keys[i], strlen(guard_keys[i]));
+  for (const struct store_op *op = first; op != NULL; op = after(op)) rconn_arg2(c, "session:", 8, op->id, op->id_len);
   rconn_arg(c, s->request_ttl, strlen(s->request_ttl));
   rconn_arg(c, s->session_ttl, strlen(s->session_ttl));
   for (const struct store_op *op = first; op != NULL; op = after(op)) {
-    rconn_arg2(c, op->tag, STORE_TAG_LEN, op->condition, strlen(op->condition));
+    bool own = op->request_id_len == 0;
+    memcpy(request, op->id, op->id_len);
+    request[op->id_len] = ':';
+    rconn_arg2(c, request, op->id_len + 1, own ? op->tag + 1 : op->request_id, own ? STORE_ETAG_LEN : op->request_id_len);
+  }
+  for (const struct store_op *op = first; op != NULL; op = after(op)) rconn_arg2(c, op->tag, STORE_TAG_LEN, op->condition, strlen(op->condition));
+  for (const struct store_op *op = first; op != NULL; op = after(op)) {
     rconn_arg2(c, op->tag + 1, op->kind == STORE_SET ? STORE_ETAG_LEN : 0, op->value, op->value_len);
   }
   return end_batch(s, c, first);

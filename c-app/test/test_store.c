@@ -119,24 +119,27 @@ static bool write_session(const redisReply *request, const redisReply *tag, cons
 }
 
 static void write_sessions(struct peer *p, const redisReply *c) {
-  size_t keys = (size_t)atoi(c->element[2]->str), len = 0;
+  size_t writes = (size_t)atoi(c->element[2]->str) - GUARD_KEYS, len = 0;
+  struct redisReply **requests = c->element + 5 + GUARD_KEYS + writes;
   char text[1024] = "", head[32], result[80];
-  assert_int_equal(c->elements, 5 + 2 * keys);
+  bool all = true;
+  assert_int_equal(c->elements, 5 + GUARD_KEYS + 4 * writes);
   r.scripts++;
-  for (size_t i = 0; i < keys; i += 2) {
-    struct redisReply **args = c->element + 5 + keys + i;
-    bool seen = write_session(c->element[4 + i], args[0], args[1], result);
-    len += (size_t)(!seen && result[0] == '+' ? snprintf(text + len, sizeof text - len, "_\r\n")
-                                              : snprintf(text + len, sizeof text - len, "$%zu\r\n%s\r\n", strlen(result), result));
+  for (size_t i = 0; i < writes; i++) {
+    bool seen = write_session(requests[i], requests[i + writes], requests[i + 2 * writes], result);
+    bool applied = !seen && result[0] == '+';
+    all = all && applied;
+    len += (size_t)(applied ? snprintf(text + len, sizeof text - len, "_\r\n")
+                            : snprintf(text + len, sizeof text - len, "$%zu\r\n%s\r\n", strlen(result), result));
   }
   if (r.hang_up) {
     r.hang_up = false;
     hang_up(p);
     return;
   }
-  snprintf(head, sizeof head, "*%zu\r\n", keys / 2);
-  say_text(p, head);
-  say_text(p, text);
+  snprintf(head, sizeof head, "*%zu\r\n", writes);
+  say_text(p, all ? "_\r\n" : head);
+  if (!all) say_text(p, text);
 }
 
 static void read_sessions(struct peer *p, const redisReply *c) {
@@ -717,12 +720,13 @@ static int stop_redis(void **state) {
 
 /* One write to session:s. `want` is NULL when it is to be applied. */
 static void script(const char *request, const char *tag, const char *condition, const char *stored, const char *want) {
-  redisReply *reply = redisCommand(redis, "EVAL %s 2 session:s request:s:%s 60 600 +%s%s %s", guard_script, request, tag, condition, stored);
+  redisReply *reply = redisCommand(redis, "EVAL %s 4 this last turn session:s 60 600 s:%s +%s%s %s", guard_script, request, tag, condition, stored);
   assert_non_null(reply);
-  assert_int_equal(reply->type, REDIS_REPLY_ARRAY);
-  assert_int_equal(reply->elements, 1);
-  assert_int_equal(reply->element[0]->type, want == NULL ? REDIS_REPLY_NIL : REDIS_REPLY_STRING);
-  if (want != NULL) assert_string_equal(reply->element[0]->str, want);
+  assert_int_equal(reply->type, want == NULL ? REDIS_REPLY_NIL : REDIS_REPLY_ARRAY);
+  if (want != NULL) {
+    assert_int_equal(reply->elements, 1);
+    assert_string_equal(reply->element[0]->str, want);
+  }
   freeReplyObject(reply);
 }
 
@@ -756,20 +760,47 @@ static void the_script_applies_a_write_once_and_keeps_its_condition(void **state
   script("2", TAG("2"), "", "etag000000000002v", "=+" TAG("2")); /* late, and does not overwrite */
   assert_string("GET session:s", "etag000000000006v");
   assert_number("TTL session:s", 590, 600);
-  assert_number("TTL request:s:5", 50, 60);
   script("7", TAG("7"), "*", "", NULL);
   script("8", TAG("8"), "", "", "0" TAG("8"));
   script("7", TAG("7"), "*", "", "=+" TAG("7"));
   script("8", TAG("8"), "", "", "=0" TAG("8"));
 }
 
-static void a_request_that_was_seen_lives_longer(void **state) {
+static void a_request_is_remembered_for_a_turn_at_least_and_two_at_most(void **state) {
   (void)state;
   if (redis == NULL) skip();
+  freeReplyObject(redisCommand(redis, "FLUSHALL"));
   script("10", TAG("a"), "", "etag00000000000av", NULL);
-  freeReplyObject(redisCommand(redis, "EXPIRE request:s:10 5"));
+  assert_number("TTL turn", 50, 60);
+  assert_number("TTL this", 110, 120);
+  freeReplyObject(redisCommand(redis, "DEL turn"));
+  script("11", TAG("b"), "", "etag00000000000bv", NULL);
+  assert_number("TTL last", 50, 60);
+  assert_number("TTL this", 110, 120);
+  script("10", TAG("a"), "", "etag00000000000av", "=+" TAG("a")); /* and is a record of this turn now */
+  assert_number("HLEN this", 2, 2);
+  freeReplyObject(redisCommand(redis, "DEL turn"));
   script("10", TAG("a"), "", "etag00000000000av", "=+" TAG("a"));
-  assert_number("TTL request:s:10", 50, 60);
+  freeReplyObject(redisCommand(redis, "DEL turn"));
+  script("11", TAG("b"), "", "etag00000000000bv", NULL);
+  assert_number("HLEN this", 1, 1);
+  assert_number("HLEN last", 1, 1);
+}
+
+/* A WAIT waits for the connection's last write. */
+static void a_request_that_was_seen_is_written_again(void **state) {
+  redisReply *before, *after;
+  (void)state;
+  if (redis == NULL) skip();
+  script("12", TAG("c"), "", "etag00000000000cv", NULL);
+  before = redisCommand(redis, "INFO persistence");
+  script("12", TAG("c"), "", "etag00000000000cv", "=+" TAG("c"));
+  after = redisCommand(redis, "INFO persistence");
+  assert_non_null(before);
+  assert_non_null(after);
+  assert_int_equal(atoi(strstr(after->str, "rdb_changes_since_last_save:") + 28), atoi(strstr(before->str, "rdb_changes_since_last_save:") + 28) + 1);
+  freeReplyObject(before);
+  freeReplyObject(after);
 }
 
 /* What holds no session has no version, and does not end the batch. */
@@ -777,9 +808,8 @@ static void the_writes_of_a_batch_do_not_meet(void **state) {
   (void)state;
   if (redis == NULL) skip();
   freeReplyObject(redisCommand(redis, "RPUSH session:list x"));
-  redisReply *reply = redisCommand(redis, "EVAL %s 8 session:a request:a:1 session:list request:list:1 session:a request:a:1 session:b request:b:1 60 600 "
-                                          "+%s va +%s%s vl +%s va +%s- vb", guard_script,
-                                   TAG("1"), TAG("2"), "etag000000000000", TAG("3"), TAG("4"));
+  redisReply *reply = redisCommand(redis, "EVAL %s 7 this last turn session:a session:list session:a session:b 60 600 a:1 list:1 a:1 b:1 "
+                                          "+%s +%s%s +%s +%s- va vl va vb", guard_script, TAG("1"), TAG("2"), "etag000000000000", TAG("3"), TAG("4"));
   assert_non_null(reply);
   assert_int_equal(reply->elements, 4);
   assert_int_equal(reply->element[0]->type, REDIS_REPLY_NIL);
@@ -791,33 +821,58 @@ static void the_writes_of_a_batch_do_not_meet(void **state) {
   assert_string("GET session:b", "vb");
 }
 
-static void a_request_whose_key_is_of_another_type_is_answered_alone(void **state) {
+/* More than a call's arguments that Redis keeps, and every record is there. */
+static void a_large_batch_is_recorded_whole(void **state) {
+  enum { WRITES = 100 };
+  const char *argv[3 + 3 + WRITES + 2 + 3 * WRITES] = {"EVAL", guard_script, "103", "this", "last", "turn"}, **end = argv + 6;
+  char session[WRITES][24], request[WRITES][16];
   (void)state;
   if (redis == NULL) skip();
-  freeReplyObject(redisCommand(redis, "RPUSH request:c:1 x"));
-  redisReply *reply = redisCommand(redis, "EVAL %s 4 session:c request:c:1 session:d request:d:1 60 600 +%s vc +%s vd", guard_script, TAG("1"), TAG("2"));
+  freeReplyObject(redisCommand(redis, "FLUSHALL"));
+  for (int i = 0; i < WRITES; i++) {
+    snprintf(session[i], sizeof session[i], "session:%d", i);
+    snprintf(request[i], sizeof request[i], "%d:1", i);
+    *end++ = session[i];
+  }
+  *end++ = "60";
+  *end++ = "600";
+  for (int i = 0; i < WRITES; i++) *end++ = request[i];
+  for (int i = 0; i < WRITES; i++) *end++ = "+" TAG("1");
+  for (int i = 0; i < WRITES; i++) *end++ = "v";
+  redisReply *reply = redisCommandArgv(redis, (int)(end - argv), argv, NULL);
   assert_non_null(reply);
-  assert_int_equal(reply->type, REDIS_REPLY_ARRAY);
-  assert_int_equal(reply->elements, 2);
-  assert_string_equal(reply->element[0]->str, "?");
-  assert_int_equal(reply->element[1]->type, REDIS_REPLY_NIL);
+  assert_int_equal(reply->type, REDIS_REPLY_NIL);
+  freeReplyObject(reply);
+  assert_number("HLEN this", WRITES, WRITES);
+  assert_string("HGET this 99:1", "+" TAG("1"));
+  assert_string("GET session:99", "v");
+}
+
+static void records_that_are_no_hash_end_the_batch_before_its_first_write(void **state) {
+  (void)state;
+  if (redis == NULL) skip();
+  freeReplyObject(redisCommand(redis, "DEL this"));
+  freeReplyObject(redisCommand(redis, "RPUSH this x"));
+  redisReply *reply = redisCommand(redis, "EVAL %s 4 this last turn session:c 60 600 c:1 +%s vc", guard_script, TAG("1"));
+  assert_non_null(reply);
+  assert_int_equal(reply->type, REDIS_REPLY_ERROR);
   freeReplyObject(reply);
   assert_number("EXISTS session:c", 0, 0);
-  assert_number("LLEN request:c:1", 1, 1);
-  assert_string("GET session:d", "vd");
+  freeReplyObject(redisCommand(redis, "DEL this"));
 }
 
 static void a_script_that_redis_refuses_has_written_nothing(void **state) {
   redisReply *reply;
   (void)state;
   if (redis == NULL) skip();
+  freeReplyObject(redisCommand(redis, "FLUSHALL"));
   freeReplyObject(redisCommand(redis, "CONFIG SET min-replicas-to-write 1"));
-  reply = redisCommand(redis, "EVAL %s 2 session:n request:n:1 60 600 +%s v", guard_script, TAG("1"));
+  reply = redisCommand(redis, "EVAL %s 4 this last turn session:n 60 600 n:1 +%s v", guard_script, TAG("1"));
   assert_non_null(reply);
   assert_int_equal(strncmp(reply->str, "NOREPLICAS", 10), 0);
   freeReplyObject(reply);
   freeReplyObject(redisCommand(redis, "CONFIG SET min-replicas-to-write 0"));
-  reply = redisCommand(redis, "EXISTS session:n request:n:1");
+  reply = redisCommand(redis, "EXISTS session:n this");
   assert_non_null(reply);
   assert_int_equal(reply->integer, 0);
   freeReplyObject(reply);
@@ -858,9 +913,11 @@ int main(void) {
   };
   const struct CMUnitTest scripts[] = {
       cmocka_unit_test(the_script_applies_a_write_once_and_keeps_its_condition),
-      cmocka_unit_test(a_request_that_was_seen_lives_longer),
+      cmocka_unit_test(a_request_is_remembered_for_a_turn_at_least_and_two_at_most),
+      cmocka_unit_test(a_request_that_was_seen_is_written_again),
       cmocka_unit_test(the_writes_of_a_batch_do_not_meet),
-      cmocka_unit_test(a_request_whose_key_is_of_another_type_is_answered_alone),
+      cmocka_unit_test(a_large_batch_is_recorded_whole),
+      cmocka_unit_test(records_that_are_no_hash_end_the_batch_before_its_first_write),
       cmocka_unit_test(a_script_that_redis_refuses_has_written_nothing),
   };
   signal(SIGPIPE, SIG_IGN);
