@@ -41,7 +41,7 @@ struct config {
   unsigned replica_priority;  /* the one that replicas have in normal times; 0: theirs is never touched */
   unsigned exclude_after_ms;  /* a replica that lags this long is taken out of the count */
   unsigned wait_ms;           /* how long one WAIT blocks before it is asked again for the replicas that count by then */
-  unsigned request_id_ttl_s;  /* how long a write's request id is remembered */
+  unsigned request_id_ttl_s;  /* how long a write's request id is remembered, at least; twice as long at most */
   unsigned write_connections; /* over which batches of writes are spread */
   unsigned hold_ms;           /* how long a request waits for a primary before 503 */
   unsigned hold_max;          /* how many reads, and how many writes, may wait */
