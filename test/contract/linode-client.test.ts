@@ -1,11 +1,14 @@
 import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
+import { listEnvironment } from '../../actions/core/inventory.ts';
 import { type LinodeApi, linodeApi } from '../../actions/core/linode/api.ts';
 import { LinodeError } from '../../actions/core/linode/errors.ts';
+import { labelOf } from '../../actions/core/linode/names.ts';
 import { allPages } from '../../actions/core/linode/pages.ts';
 import { Secret } from '../../actions/core/secret.ts';
 import type { JsonRequest } from '../lab/json-server.ts';
 import type { Fault } from '../lab/linode-api/index.ts';
+import { labEnvironment } from '../unit/environment-fixture.ts';
 import { startRig, token } from './linode-setup.ts';
 
 type CreateRequest = Parameters<LinodeApi['createInstance']>[0];
@@ -209,6 +212,21 @@ describe("the lab's Linode API", () => {
       ['linode_boot', 'finished'],
       ['linode_create', 'finished'],
     ]);
+  });
+
+  it('lists a fleet of a thousand, and its events, in headers that a server takes', async () => {
+    const { rig, api } = await startClient();
+    const one = labEnvironment().nodes[0];
+    if (one === undefined) throw new Error('no node');
+    const nodes = Array.from({ length: 1000 }, (_, index) => ({ ...one, name: `node-${index}` }));
+    const environment = { ...labEnvironment(), nodes };
+    const mine = await api.createInstance({ ...machine, label: labelOf(environment, { name: 'node-999' }) });
+    await api.createInstance({ ...machine, label: 'firedrill-other-node-999' });
+    expect((await listEnvironment(environment, api)).map((each) => each.id)).toEqual([mine.id]);
+    const ids = [...nodes.map((_, index) => 90_000_000 + index), mine.id];
+    await expect.poll(async () => (await api.listInstanceEvents(ids)).length).toBeGreaterThan(0);
+    expect((await api.listInstanceEvents(ids)).every((event) => event.entity?.id === mine.id)).toBe(true);
+    expect(labels(rig)).toHaveLength(2);
   });
 
   it('reboots and deletes', async () => {

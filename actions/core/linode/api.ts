@@ -39,7 +39,7 @@ export interface LinodeApi {
   shutdownInstance(id: number): Promise<void>;
   rebootInstance(id: number): Promise<void>;
   deleteInstance(id: number): Promise<void>;
-  /** The newest events of these instances, at most 500, newest first. */
+  /** The newest events of these instances, at least 500 where there are so many; those of one instance newest first. */
   listInstanceEvents(ids: readonly number[]): Promise<Event[]>;
   getRegion(id: string): Promise<Region>;
   getImage(id: string): Promise<Image>;
@@ -55,6 +55,9 @@ export interface LinodeApi {
   addFirewallDevice(id: number, instanceId: number): Promise<void>;
   deleteFirewall(id: number): Promise<void>;
 }
+
+/** Ids in one filter: it travels in a header, and a server takes some kilobytes of those. */
+const idsAtOnce = 150;
 
 /** A client for `options.baseUrl`. Nothing is sent before the first call. */
 export function linodeApi(options: LinodeApiOptions): LinodeApi {
@@ -101,14 +104,19 @@ export function linodeApi(options: LinodeApiOptions): LinodeApi {
     rebootInstance: (id) => order('reboot', id, () => linode.linodeReboot(id), ['rebooting']),
     deleteInstance: (id) => gone(`delete instance ${id}`, () => linode.deleteLinode(id)),
     listInstanceEvents: async (ids) => {
-      if (ids.length === 0) return [];
-      const filter = {
-        'entity.type': 'linode',
-        '+or': ids.map((id) => ({ 'entity.id': id })),
-        '+order_by': 'id',
-        '+order': 'desc',
-      };
-      return (await again('list events', () => linode.getEvents({ page_size: 500 }, filter as Filter))).data;
+      const groups = Array.from({ length: Math.ceil(ids.length / idsAtOnce) }, (_, index) =>
+        ids.slice(index * idsAtOnce, (index + 1) * idsAtOnce),
+      );
+      const lists = groups.map(async (group) => {
+        const filter = {
+          'entity.type': 'linode',
+          '+or': group.map((id) => ({ 'entity.id': id })),
+          '+order_by': 'id',
+          '+order': 'desc',
+        };
+        return (await again('list events', () => linode.getEvents({ page_size: 500 }, filter as Filter))).data;
+      });
+      return (await Promise.all(lists)).flat();
     },
     getRegion: (id) => again(`get region ${id}`, () => linode.getRegion(id)),
     getImage: (id) => again(`get image ${id}`, () => linode.getImage(id)),

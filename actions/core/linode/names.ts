@@ -5,19 +5,22 @@ import type { Linode } from './api.ts';
 /** What is needed of a Linode to find and reach a node. */
 export type Instance = Pick<Linode, 'id' | 'label' | 'status' | 'type' | 'region' | 'tags' | 'ipv4'>;
 
+/** All labels of ours begin so. */
+export const labelHead = 'firedrill-';
+
 /** A node's label on Linode, at most 64 characters, unique in an account. */
 export function labelOf(environment: Environment, node: { readonly name: string }): string {
-  return linodeLabel(`firedrill-${environment.name}-${node.name}`, 64);
+  return linodeLabel(`${labelHead}${environment.name}-${node.name}`, 64);
 }
 
 /** The label of an environment's VPC. */
 export function vpcLabelOf(environment: Environment): string {
-  return linodeLabel(`firedrill-${environment.name}`, 64);
+  return linodeLabel(`${labelHead}${environment.name}`, 64);
 }
 
 /** The label of an environment's firewall, which Linode wants shorter. */
 export function firewallLabelOf(environment: Environment): string {
-  return linodeLabel(`firedrill-${environment.name}`, 32);
+  return linodeLabel(`${labelHead}${environment.name}`, 32);
 }
 
 export function environmentTag(environment: Environment): string {
