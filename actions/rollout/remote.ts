@@ -62,7 +62,8 @@ export async function runOnNode(member: Member, run: Run, command: NodeCommand, 
     },
   });
   if (result.code === 0) return phases;
-  if (result.code < 0) throw cutShort(member.node.name, phases);
+  // Over 128: a signal ended a part of it, as shells tell.
+  if (result.code < 0 || result.code > 128) throw cutShort(member.node.name, phases);
   throw failure(member.node.name, phases, reporter.redact(result.stderr).slice(-500), result.code);
 }
 

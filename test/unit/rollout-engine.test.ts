@@ -171,18 +171,24 @@ describe('a node that did not pass', () => {
     expect(bad).toEqual([]);
   });
 
-  it('is told to go back when its command was cut short, since that took nothing back; its release is not bad', async () => {
-    const rebooted: Answer = (node, command) =>
-      node === 'app-1' && command.includes(' switch ') ? { code: -1, stdout: phaseLine('arm', true, '') } : {};
-    const it = world(rebooted, serving(...nodes), nodes);
-    const { told, bad } = await apply(it);
-    expect(told).toMatch(/^app-1, apply: the command ended without an exit code, the last that it told was arm/);
-    expect(it.asked.filter((each) => each.includes(' revert ')).map((each) => each.split(' ')[0])).toEqual([
-      'app-1',
-      'monitor-1',
-    ]);
-    expect(bad).toEqual([]);
-  });
+  it.each([
+    ['cut short', -1],
+    ['killed in a part of it, or by a reboot', 137],
+  ])(
+    'is told to go back when its command was %s, since that took nothing back; its release is not bad',
+    async (_, code) => {
+      const rebooted: Answer = (node, command) =>
+        node === 'app-1' && command.includes(' switch ') ? { code, stdout: phaseLine('arm', true, '') } : {};
+      const it = world(rebooted, serving(...nodes), nodes);
+      const { told, bad } = await apply(it);
+      expect(told).toMatch(/^app-1, apply: the command ended without an exit code, the last that it told was arm/);
+      expect(it.asked.filter((each) => each.includes(' revert ')).map((each) => each.split(' ')[0])).toEqual([
+        'app-1',
+        'monitor-1',
+      ]);
+      expect(bad).toEqual([]);
+    },
+  );
 
   it('is waited for while the command whose connection broke is still at work there', async () => {
     let told = 0;

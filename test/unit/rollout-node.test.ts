@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import {
   existsSync,
   mkdirSync,
@@ -43,7 +44,7 @@ const programs: Readonly<Record<string, string>> = {
       kill -KILL $all
     fi
     case $* in 'restart firedrill-revert.service') ! [ -e "$FOLDER/no-deadman" ]; exit ;; esac
-    case $1 in restart) ! [ -e "$FOLDER/broken" ] || ! rm "$FOLDER/broken" ;; show) shift 3; for unit; do printf 'Id=%s.service\\nActiveState=%s\\n\\n' "$unit" "$(cat "$FOLDER/active" 2>/dev/null || echo active)"; done ;; esac`,
+    case $1 in is-system-running) cat "$FOLDER/system" 2>/dev/null || echo running ;; restart) ! [ -e "$FOLDER/broken" ] || ! rm "$FOLDER/broken" ;; show) shift 3; for unit; do printf 'Id=%s.service\\nActiveState=%s\\n\\n' "$unit" "$(cat "$FOLDER/active" 2>/dev/null || echo active)"; done ;; esac`,
 };
 
 beforeEach(() => {
@@ -85,11 +86,13 @@ function release(name: string, ...packages: string[]): void {
   const file = at('etc/redis/firedrill.conf');
   const group = sh('id -gn').out.trim();
   mkdirSync(join(at(name), 'files', at('etc/redis')), { recursive: true });
-  writeFileSync(join(at(name), 'files', file), `port 6379\nloglevel ${name}\n`);
+  const text = `port 6379\nloglevel ${name}\n`;
+  const sha256 = createHash('sha256').update(text).digest('hex');
+  writeFileSync(join(at(name), 'files', file), text);
   const lines = packages.map((each) => `package\t${each}`);
   lines.push(
     'unit\tredis-server',
-    ['file', file, '0644', username, group, '-', 'live', 'redis-server', '-'].join('\t'),
+    ['file', file, '0644', username, group, sha256, 'live', 'redis-server', '-'].join('\t'),
   );
   writeFileSync(at(`${name}/manifest`), `${lines.join('\n')}\n`);
 }
@@ -110,13 +113,7 @@ function call(command: string): { code: number | null; out: string } {
 }
 
 describe('staging on a node that serves', () => {
-  const stage = () => {
-    const sha256 = '$(sha256sum "$1/in/files$1/etc/redis/firedrill.conf" | cut -d " " -f 1)';
-    return sh(
-      `sed -i "s/\\t-\\tlive/\\t${sha256}\\tlive/" "$1/in/manifest"; sh "$1/node/stage.sh" "$1/in" new`,
-      folder,
-    );
-  };
+  const stage = () => sh('sh "$1/node/stage.sh" "$1/in" new', folder);
 
   it('installs what is missing and leaves what is outdated to the switch', () => {
     release('in', 'redis-server\t8.0.3', 'socat\t-');
@@ -247,6 +244,23 @@ describe('a switch', () => {
     expect(read('state/bad')).toBe('');
   });
 
+  it('on a node whose files are those of the release already only starts its units anew', () => {
+    expect(change('old').code).toBe(0);
+    writeFileSync(at('units'), '');
+    expect(apply('r1', 'confirm', 'n').code).toBe(0);
+    expect(change('old')).toMatchObject({ code: 0, out: expect.not.stringContaining('firedrill.conf') });
+    expect(read('units')).toContain('restart redis-server');
+  });
+
+  it('that fails because the node is shutting down says nothing of the release, which waits for the dead-man', () => {
+    release('state/releases/new');
+    writeFileSync(at('broken'), '');
+    writeFileSync(at('system'), 'stopping\n');
+    expect(change().code).toBe(137);
+    expect([read('state/bad'), current()]).toEqual(['', 'releases/new']);
+    expect(read('state/pending')).toContain('\nto\tnew\n');
+  });
+
   it('that dies between the files and the restart leaves the restart due', () => {
     release('state/releases/new');
     writeFileSync(at('dies'), '');
@@ -275,6 +289,13 @@ describe('the dead-man', () => {
     // A run that died says nothing of its release.
     expect(read('state/bad')).toBe('');
     expect(watch()).toMatchObject({ code: 0, out: '' });
+  });
+
+  it('goes back where one that was cut short has put the files back already', () => {
+    change('new', 'restart', 'old', '0');
+    writeFileSync(at('etc/redis/firedrill.conf'), configOf('old'));
+    expect(watch()).toMatchObject({ code: 0, out: expect.stringContaining('back at release old') });
+    expect([current(), existsSync(at('state/pending'))]).toEqual(['releases/old', false]);
   });
 
   it('waits until then', () => {
@@ -425,9 +446,6 @@ describe('a lease', () => {
 describe('a release that the node has kept', () => {
   beforeEach(() => {
     release('state/releases/kept', 'redis-server\t8.0.1');
-    sh(
-      'sed -i "s/\\t-\\tlive/\\t$(sha256sum "$FOLDER/state/releases/kept/files$FOLDER/etc/redis/firedrill.conf" | cut -d " " -f 1)\\tlive/" "$FOLDER/state/releases/kept/manifest"',
-    );
     sh('cp "$FOLDER/state/releases/kept/manifest" "$FOLDER/in"');
   });
   const stage = () => sh('sh "$FOLDER/node/stage.sh" "$FOLDER/in" kept');

@@ -20,6 +20,8 @@ differing_files() {
 place_files() {
   changed=0
   while IFS=$tab read -r _ path mode owner group _; do
+    # Where nothing differs the list is one empty line.
+    [ -n "$path" ] || continue
     put "$release/files$path" "$path" "$mode" "$owner" "$group"
     echo "$path"
     case $path in /etc/systemd/*) changed=1 ;; esac
