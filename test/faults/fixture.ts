@@ -98,8 +98,12 @@ export async function on(node: string, command: string): Promise<void> {
 /** A rollout of the changed work tree that has come to this line of its output. */
 export async function rolloutAt(line: RegExp): Promise<Started> {
   const run = startInside(['rollout', ...from()]);
+  const over = new AbortController();
+  const end = () => over.abort();
+  run.ended.then(end, end);
   const seen = async () => (line.test(run.output()) ? true : undefined);
-  await until(seen, { timeoutMs: 120_000, intervalMs: 5, what: `${line}` }).catch((error) => {
+  const waiting = { timeoutMs: 120_000, intervalMs: 5, what: `${line}`, signal: over.signal };
+  await until(seen, waiting).catch((error) => {
     run.killAll();
     throw new Error(`${error}\n${run.output()}`);
   });

@@ -59,7 +59,8 @@ function start(command: string, args: readonly string[], env: NodeJS.ProcessEnv,
     output: () => output,
     ended,
     killAll: () => {
-      if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+      if (child.pid === undefined || child.exitCode !== null) return;
+      process.kill(-child.pid, 'SIGKILL');
     },
   };
 }
