@@ -13,7 +13,7 @@ umask 022
 # A lost connection must not stop half-way what was begun.
 trap '' HUP PIPE
 
-here=$(dirname "$0")
+here=${0%/*}
 # shellcheck source=actions/rollout/node/lib.sh
 . "$here/lib.sh"
 # shellcheck source=actions/rollout/node/lease.sh
@@ -24,9 +24,12 @@ here=$(dirname "$0")
 run=$1 command=$2
 shift 2
 incoming=$state/incoming/$run
-mkdir -p "$state/releases" "$state/running" "$state/seeded"
-# What we keep holds passwords.
-chmod 700 "$state"
+if [ ! -d "$state/seeded" ]; then
+  mkdir -p "$state"
+  # What we keep holds passwords.
+  chmod 700 "$state"
+  mkdir -p "$state/releases" "$state/running" "$state/seeded"
+fi
 
 exec 9>"$state/lock"
 # Renewing takes no time: so whoever waits longer meets a command of another run.

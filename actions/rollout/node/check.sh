@@ -3,7 +3,7 @@
 # namespace of its own, where the staged files lie over the real folders. Reports the first file that a checker refuses, and fails.
 set -eu
 
-here=$(dirname "$0")
+here=${0%/*}
 # shellcheck source=actions/rollout/node/lib.sh
 . "$here/lib.sh"
 
@@ -138,7 +138,8 @@ done
 
 manifest file | while IFS=$tab read -r _ path _ _ _ _ _ _ checker; do
   case $well in *" $checker "*) continue ;; esac
-  begun=$(now_ms)
+  read_clock
+  begun=$clock
   # `set -e` is off inside a condition: a process of its own per check keeps it on.
   set +e
   said=$(
@@ -148,7 +149,8 @@ manifest file | while IFS=$tab read -r _ path _ _ _ _ _ _ checker; do
   code=$?
   set -e
   if [ "$code" -ne 0 ]; then
-    report validate false $(($(now_ms) - begun)) "$checker refuses $path: $(printf '%s\n' "$said" | tail -n 30)" "$path"
+    read_clock
+    report validate false $((clock - begun)) "$checker refuses $path: $(printf '%s\n' "$said" | tail -n 30)" "$path"
     exit 1
   fi
 done

@@ -8,7 +8,14 @@
 pending=$state/pending last=$state/last
 deadman=firedrill-revert.service
 
-record_value() { awk -F '\t' -v key="$2" '$1 == key { print $2; exit }' "$1"; } # RECORD KEY
+# record_value RECORD KEY: without a process, since all of a rollout asks.
+record_value() {
+  while IFS=$tab read -r record_key record_text _; do
+    [ "$record_key" = "$2" ] || continue
+    printf '%s\n' "$record_text"
+    return
+  done <"$1"
+}
 
 # What lies in `pending` or `last` appears whole or not at all, and survives a power cut. Standard input is its text.
 write_record() { # PATH

@@ -11,9 +11,15 @@ tab='	'
 newline='
 '
 
-is_policy_ours() { grep -qsxF "$policy_mark" "$policy"; }
+is_policy_ours() { [ -f "$policy" ] && grep -qsxF "$policy_mark" "$policy"; }
 
 now_ms() { date +%s%3N; }
+
+# Sets `clock` to the time since the start of the machine (ms, in steps of 10), without a process: for how long something takes.
+read_clock() {
+  read -r clock _ </proc/uptime
+  clock=$((${clock%.*} * 1000 + 1${clock#*.} * 10 - 1000))
+}
 
 # A text as a JSON string, without control characters.
 json_string() {
@@ -39,7 +45,8 @@ report() {
 timed() {
   timed_phase=$1
   shift
-  timed_begun=$(now_ms)
+  read_clock
+  timed_begun=$clock
   # Inside a condition `set -e` would be off in the command too.
   set +e
   timed_output=$(
@@ -48,13 +55,14 @@ timed() {
   )
   timed_code=$?
   set -e
+  read_clock
   if [ "$timed_code" -eq 0 ]; then
     # Of one line the last five are itself.
     case $timed_output in *"$newline"*) timed_output=$(printf '%s\n' "$timed_output" | tail -n 5) ;; esac
-    report "$timed_phase" true $(($(now_ms) - timed_begun)) "$timed_output"
+    report "$timed_phase" true $((clock - timed_begun)) "$timed_output"
   else
     [ -z "${timed_log:-}" ] || printf '%s: %s\n' "$timed_phase" "$timed_output" >"$timed_log"
-    report "$timed_phase" false $(($(now_ms) - timed_begun)) "$(printf '%s\n' "$timed_output" | tail -n 30)"
+    report "$timed_phase" false $((clock - timed_begun)) "$(printf '%s\n' "$timed_output" | tail -n 30)"
   fi
   return "$timed_code"
 }

@@ -9,11 +9,31 @@ installed_version() { dpkg-query -W -f '${db:Status-Status} ${Version}' "$1" 2>/
 # The builds that the archive has, newest first.
 available_builds() { apt-cache madison "$1" | awk -F ' *[|] *' '{ print $2 }'; }
 
+# NAME VERSION of every package of the release that is there.
+package_versions() {
+  # One question for all of them; of what was never there it says nothing.
+  # shellcheck disable=SC2016 # dpkg's own variables
+  manifest package | cut -f 2 | xargs -r dpkg-query -W -f '${db:Status-Status} ${Package} ${Version}\n' 2>/dev/null |
+    sed -n 's/^installed //p'
+}
+
+# NAME, tab, VERSION of each package that is not there in the wanted version.
+unmet_packages() {
+  # A line of the manifest has a tab. What is there is compared as upstream_version has it.
+  package_versions | awk -F '\t' '
+    NF == 1 { split($0, is, " "); have[is[1]] = is[2]; next }
+    $1 != "package" { next }
+    $2 in have {
+      upstream = have[$2]
+      sub(/^[0-9]*:/, "", upstream); sub(/-[^-]*$/, "", upstream); sub(/[+~](ds|dfsg)[0-9.]*$/, "", upstream)
+      if ($3 == "-" || $3 == upstream) next
+    }
+    { print $2 FS $3 }' - "$release/manifest"
+}
+
 # Prints PACKAGE=BUILD for each package that is not there in the wanted version.
 wanted_packages() {
-  manifest package | while IFS=$tab read -r _ name version; do
-    have=$(installed_version "$name")
-    if [ -n "$have" ] && { [ "$version" = - ] || [ "$(upstream_version "$have")" = "$version" ]; }; then continue; fi
+  unmet_packages | while IFS=$tab read -r name version; do
     build=
     for candidate in $(available_builds "$name"); do
       if [ "$version" = - ] || [ "$(upstream_version "$candidate")" = "$version" ]; then
@@ -150,14 +170,6 @@ LIST
     stay="$stay (not taken back:$back, $(printf '%s' "$said" | tail -n 1))"
   fi
   if [ -n "$stay" ]; then printf '; packages stay:%s' "$stay"; fi
-}
-
-# NAME VERSION of every package of the release that is there.
-package_versions() {
-  # One question for all of them; of what was never there it says nothing.
-  # shellcheck disable=SC2016 # dpkg's own variables
-  manifest package | cut -f 2 | xargs -r dpkg-query -W -f '${db:Status-Status} ${Package} ${Version}\n' 2>/dev/null |
-    sed -n 's/^installed //p'
 }
 
 make_users() {

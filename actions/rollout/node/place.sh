@@ -35,8 +35,9 @@ LIST
     case $gone in */etc/systemd/*) changed=1 ;; esac
   fi
   for unit in $(manifest unit | cut -f 2); do
-    if [ "$(readlink "/etc/systemd/system/$unit.service" || true)" = /dev/null ]; then
-      rm "/etc/systemd/system/$unit.service"
+    link=/etc/systemd/system/$unit.service
+    if [ -L "$link" ] && [ "$(readlink "$link")" = /dev/null ]; then
+      rm "$link"
       changed=1
     fi
   done
@@ -48,7 +49,8 @@ place_seeds() { # INCOMING
   release=$1 manifest seed | while IFS=$tab read -r _ path mode owner group _; do
     [ ! -e "$state/seeded$path" ] || continue
     put "$1/seeds$path" "$path" "$mode" "$owner" "$group"
-    mkdir -p "$(dirname "$state/seeded$path")"
+    seeded=$state/seeded$path
+    mkdir -p "${seeded%/*}"
     : >"$state/seeded$path"
   done
 }

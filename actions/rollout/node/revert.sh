@@ -6,7 +6,7 @@
 set -eu
 umask 022
 
-here=$(dirname "$0")
+here=${0%/*}
 # shellcheck source=actions/rollout/node/lib.sh
 . "$here/lib.sh"
 # shellcheck source=actions/rollout/node/packages.sh

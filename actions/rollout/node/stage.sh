@@ -3,7 +3,7 @@
 # Nothing that runs has changed when this ends.
 set -eu
 
-here=$(dirname "$0")
+here=${0%/*}
 # shellcheck source=actions/rollout/node/lib.sh
 . "$here/lib.sh"
 # shellcheck source=actions/rollout/node/packages.sh
@@ -80,7 +80,9 @@ timed room has_room
 if [ ! -d "$state/current/" ] || [ -n "$(wanted_packages)" ]; then timed install bring_packages; fi
 timed users make_users
 timed stage stage
-begun=$(now_ms)
+read_clock
+begun=$clock
 # In a mount namespace of its own the checkers see the staged files under their real names.
 unshare --mount --propagation private sh "$here/check.sh" "$state/releases/$digest" "$incoming/seeds"
-report validate true $(($(now_ms) - begun)) ''
+read_clock
+report validate true $((clock - begun)) ''

@@ -4,7 +4,7 @@
 # EXPECTED is the release that the plan was made for, `-` for none.
 set -eu
 
-here=$(dirname "$0")
+here=${0%/*}
 # shellcheck source=actions/rollout/node/lib.sh
 . "$here/lib.sh"
 # shellcheck source=actions/rollout/node/packages.sh

@@ -20,7 +20,9 @@ reload() {
 act() {
   case $2 in
     restart)
-      systemctl is-enabled --quiet "$1" || systemctl enable --quiet "$1" || return 1
+      # systemd's own answer takes some milliseconds.
+      [ -L "/etc/systemd/system/multi-user.target.wants/$1.service" ] || systemctl is-enabled --quiet "$1" ||
+        systemctl enable --quiet "$1" || return 1
       if [ "$1" = redis-server ]; then
         restart_redis
         return
@@ -52,7 +54,8 @@ stays_active() {
   wait_ms=$1
   shift
   [ $# -gt 0 ] || return 0
-  until_ms=$(($(now_ms) + wait_ms))
+  read_clock
+  until_ms=$((clock + wait_ms))
   first=
   while :; do
     # One question for all of them; prints which processes they are, or who is not active. One that reloads is, as `is-active` has it.
@@ -75,9 +78,11 @@ stays_active() {
       echo "a unit of $* was started again by systemd"
       return 1
     fi
-    left_ms=$((until_ms - $(now_ms)))
+    read_clock
+    left_ms=$((until_ms - clock))
     [ "$left_ms" -gt 0 ] || return 0
-    [ "$left_ms" -lt 50 ] || left_ms=50
-    sleep "0.0$((left_ms / 10))$((left_ms % 10))"
+    # What was started again in between is told too; the last look is at the end.
+    [ "$left_ms" -lt 200 ] || left_ms=200
+    sleep "0.$((left_ms / 100))$((left_ms / 10 % 10))"
   done
 }
