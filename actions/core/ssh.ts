@@ -16,8 +16,8 @@ export interface SshTarget {
   readonly hostKey: string;
   readonly privateKey: Secret;
   readonly connectTimeoutMs: number;
-  /** Several commands will follow: a shell is kept waiting for the next, which then takes one round trip instead of three. */
-  readonly manyCommands?: boolean;
+  /** A shell of root's is kept waiting for the next command as root, which then takes one round trip instead of three. */
+  readonly waitingShell?: 'at once' | 'after a command';
 }
 
 export interface ExecOptions {
@@ -52,7 +52,7 @@ export interface Ssh {
 /** Connects, checks the pinned host key and logs in by public key. Throws a FiredrillError (`remote` or `timeout`) that names the node. */
 export async function connectSsh(target: SshTarget): Promise<Ssh> {
   const client = await login(target);
-  const shells = target.manyCommands ? waitingShells(client) : undefined;
+  const shells = target.waitingShell && waitingShells(client, target.waitingShell);
   return {
     node: target.node,
     exec: (command, options) => exec({ client, node: target.node, shells }, command, options),
@@ -159,8 +159,8 @@ async function exec(connection: Connection, command: string, options: ExecOption
     client.once('close', broken);
     const shell = shells?.take(command);
     if (shell !== undefined) {
-      collect(shell, options, resolve);
-      shell.end(Buffer.concat([Buffer.from(`${command}\n`), Buffer.from(options.stdin ?? '')]));
+      collect(shell.channel, options, resolve);
+      shell.channel.end(Buffer.concat([Buffer.from(shell.line), Buffer.from(options.stdin ?? '')]));
       return;
     }
     const inline = options.openStdin === true && typeof options.stdin === 'string';

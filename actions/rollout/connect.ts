@@ -16,13 +16,13 @@ export interface Reach {
 /** Key exchanges are work for this process: with all of a big fleet's at once the last would overrun their deadlines. */
 const atOnce = 50;
 
-/** Connects to all nodes, with `manyCommands` for a run that may change them. The caller closes the connections of `fleet`. */
+/** Connects to all nodes; with `changes` for a run that may change them, and so has many commands for them. The caller closes the connections of `fleet`. */
 export async function connectFleet(
   environment: Environment,
   inventory: Inventory,
   deployKey: Secret,
   connect: (target: SshTarget) => Promise<Ssh>,
-  manyCommands: boolean,
+  changes: boolean,
 ): Promise<Reach> {
   const failures: FiredrillError[] = [];
   const members = await mapAtMost(atOnce, environment.nodes, async (node): Promise<[string, Member][]> => {
@@ -31,8 +31,8 @@ export async function connectFleet(
       if (machine === undefined)
         throw new FiredrillError({ code: 'config', node: node.name, what: 'no machine', fix: 'Run provision first' });
       const target = sshTarget(environment, machine, deployKey);
-      const again = () => connect(target);
-      const link = () => connect({ ...target, manyCommands });
+      const again = () => connect({ ...target, waitingShell: 'at once' });
+      const link = () => connect({ ...target, ...(changes ? { waitingShell: 'after a command' } : {}) });
       // One that dies while a gate looks is made anew; what was under way on it has failed.
       return [[node.name, { node, ssh: keptSsh(node.name, link, await link()), again }]];
     } catch (error) {
