@@ -101,28 +101,30 @@ END
     END { end() }' "$folder"/redis-* "$folder"/sentinel-*)
 }
 
-# Which Sentinels would choose the replica that has most, one `SENTINEL ID EPOCH` a line. Sentinel goes by what INFO told it, and asks
-# again at the beginning of a failover unless that is less than a second old: so it must be older than that, or newer than the death;
-# unless all replicas have the same. The first line is that replica, `HOST:PORT at OFFSET`.
+# Which Sentinels would choose a replica that has as much as any, one `SENTINEL ID EPOCH` a line. Sentinel goes by what INFO told it, and
+# asks again at the beginning of a failover unless that is less than a second old: so it must be older than that, or newer than the death;
+# unless all replicas have the same. What will be asked again counts as it is now, a priority too: that of a replica that has just come
+# back Sentinel may hear 10 s later. The first line is the first such replica, `HOST:PORT at OFFSET`.
 # shellcheck disable=SC2016 # awk's
 choose() {
   awk -v since_death=$((looked_at - died_at)) -v since_look=$(($(now_ms) - looked_at)) '
-    $1 == "redis" { offset[$2] = $3; priority[$2] = $4; if (count++ && $3 != most) differ = 1; if (best == "" || $3 > most) { best = $2; most = $3 } }
+    $1 == "redis" { offset[$2] = $3; if (count++ && $3 != most) differ = 1; if (best == "" || $3 > most) { best = $2; most = $3 } }
     $1 == "sentinel" { line[$2] = $2 " " $3 " " $4 }
-    $1 == "sees" { seen[$2] = seen[$2] " " $3; seen_priority[$2, $3] = $4; age[$2, $3] = $5; down[$2, $3] = $6 ~ /down|disconnected/ }
+    $1 == "sees" && $6 !~ /down|disconnected/ { up[$2] = up[$2] " " $3; priority[$2, $3] = $4; age[$2, $3] = $5 }
     END {
       if (best == "") exit
       print best, "at", most
       for (s in line) {
-        good = index(seen[s] " ", " " best " ") && !down[s, best] && seen_priority[s, best] > 0
-        split(seen[s], list, " ")
+        good = bad = 0
+        split(up[s], list, " ")
         for (i in list) {
           r = list[i]; a = age[s, r]
-          stale = a + since_look < 1000 && a > since_death - 50
-          if (!down[s, r] && stale && (differ || !(r in offset) || seen_priority[s, r] != priority[r])) good = 0
+          again = a + since_look >= 1000
+          if (!again && a > since_death - 50 && (differ || !(r in offset))) bad = 1
+          if (r in offset && offset[r] == most && (again || priority[s, r] > 0)) good = 1
         }
         delete list
-        if (good) print line[s]
+        if (good && !bad) print line[s]
       }
     }'
 }

@@ -19,6 +19,7 @@ import {
   statePath,
   stop,
   stopRig,
+  until,
 } from '../handoff/rig.ts';
 import { longestGap, startWriter } from '../handoff/writer.ts';
 import { releaseOf } from './rollout-fixture.ts';
@@ -27,9 +28,19 @@ const missing = ['redis-server', 'redis-sentinel', 'redis-cli', 'flock'].filter(
   (program) => spawnSync('sh', ['-c', `command -v ${program}`]).status !== 0,
 );
 
+const downAfterMs = 1000;
+
 let rig: Rig;
 let primary: string;
 let node: RigNode;
+
+/** What a Sentinel knows of a replica's priority, and how old that is. */
+async function viewOf(sentinel: string, replica: string): Promise<{ priority: number; ageMs: number }> {
+  const all = (await askSentinel(sentinel, 'SENTINEL', 'REPLICAS', 'mymaster')) as string[][];
+  const fields = all.find((each) => each[each.indexOf('ip') + 1] === replica) ?? [];
+  const number = (name: string): number => Number(fields[fields.indexOf(name) + 1]);
+  return { priority: number('slave-priority'), ageMs: number('info-refresh') };
+}
 
 /** Writes while `act` runs and for a second more; gives how many acknowledged writes are missing on the settled primary, and the stall. */
 async function underWrites(act: () => Promise<unknown>): Promise<{ lost: string[]; stallMs: number; now: string }> {
@@ -49,7 +60,7 @@ describe.skipIf(missing.length > 0)(
   `a primary that goes away${missing.length > 0 ? ` (no ${missing.join(', ')})` : ''}`,
   () => {
     beforeAll(async () => {
-      rig = await startRig({ root: '', release: releaseOf('redis-1'), downAfterMs: 1000, handoffAfterMs: 0 });
+      rig = await startRig({ root: '', release: releaseOf('redis-1'), downAfterMs, handoffAfterMs: 0 });
     }, 60_000);
 
     afterAll(() => stopRig(rig));
@@ -84,6 +95,23 @@ describe.skipIf(missing.length > 0)(
       expect(stallMs).toBeLessThan(2000);
       expect(node.said.join('\n')).toMatch(/hand-off: \S+ is primary/);
       expect(node.said.join('\n')).toMatch(/fence: this node is a replica of \S+/);
+    }, 60_000);
+
+    it('by a crash does not wait until the Sentinels have heard that a replica is back in the election', async () => {
+      const back = rig.nodes.find((each) => each !== node);
+      if (back === undefined) throw new Error('no replica');
+      await ask(back.host, 'CONFIG', 'SET', 'replica-priority', '0');
+      // They know it, and from their next question they are more than a second and less than ten away.
+      await until(30_000, 'the Sentinels to know', async () => {
+        const views = await Promise.all(sentinelHosts.map((sentinel) => viewOf(sentinel, back.host)));
+        return views.every(({ priority, ageMs }) => priority === 0 && ageMs > 1100 && ageMs < 8500);
+      });
+      await ask(back.host, 'CONFIG', 'SET', 'replica-priority', '100');
+      const { lost, now } = await underWrites(async () => node.process?.kill('SIGKILL'));
+      expect(lost).toEqual([]);
+      expect(now).not.toBe(primary);
+      const afterMs = /hand-off: \S+ is primary, (\d+) ms after the death/.exec(node.said.join('\n'))?.[1];
+      expect(Number(afterMs)).toBeLessThan(downAfterMs);
     }, 60_000);
 
     it('never hands over to a replica that hangs, whatever the Sentinels still think of it', async () => {
