@@ -160,7 +160,9 @@ const haproxy = z
     port: port(80),
     mode: z.enum(['http', 'tcp']).default('http').describe('tcp for a service that does not speak HTTP'),
     balance: z.enum(['leastconn', 'roundrobin']).default('leastconn'),
-    connectTimeoutMs: ms('timeout connect, after which another server is tried').default(200),
+    connectTimeoutMs: ms(
+      'timeout connect, after which another server is tried; so long waits, too, who was refused when one server is left',
+    ).default(75),
     clientTimeoutMs: ms('timeout client').default(50_000),
     serverTimeoutMs: ms('timeout server').default(50_000),
     silentMs: ms('What a server does not confirm for so long is sent to another (tcp-ut)').default(250),
