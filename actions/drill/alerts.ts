@@ -3,18 +3,26 @@ import { nowMs } from './clock.ts';
 import { type Fleet, type FleetNode, fleetNodes } from './fleet.ts';
 import { getFrom } from './http.ts';
 
-/** An alert that began to fire in a run. */
-export interface FiredAlert {
+/** One that fires, by Prometheus. */
+interface FiringAlert {
+  /** Its labels. */
+  readonly id: string;
   readonly name: string;
   readonly severity: string;
+}
+
+/** An alert that began to fire in a run. */
+export interface FiredAlert extends FiringAlert {
   /** When Prometheus said so (ms). */
   readonly at: number;
+  /** When it said no more that it fires (ms); null while it does. */
+  readonly overAt: number | null;
 }
 
 export interface AlertWatch {
   /** The names of all rules that Prometheus has; undefined when it does not answer. */
   readonly rules: ReadonlySet<string> | undefined;
-  /** Those that did not fire when the watch began; grows. */
+  /** Those that did not fire when the watch began, in the order in which they began to. Grows. */
   readonly fired: readonly FiredAlert[];
   stop(): void;
 }
@@ -33,13 +41,10 @@ export async function watchAlerts(fleet: Fleet): Promise<AlertWatch> {
   const ask = (path: string) => askPrometheus(monitor, port, path);
   try {
     const rules = ruleNames(await ask('/api/v1/rules?type=alert'));
-    const known = new Set(firing(await ask('/api/v1/alerts')).map((alert) => alert.id));
+    const before = new Set(firing(await ask('/api/v1/alerts')).map((alert) => alert.id));
     void poll(async () => {
-      for (const alert of firing(await ask('/api/v1/alerts'))) {
-        if (known.has(alert.id)) continue;
-        known.add(alert.id);
-        fired.push({ name: alert.name, severity: alert.severity, at: nowMs() });
-      }
+      const now = firing(await ask('/api/v1/alerts')).filter((alert) => !before.has(alert.id));
+      fired.splice(0, fired.length, ...withNow(fired, now, nowMs()));
     }, stopped.signal);
     return { rules, fired, stop };
   } catch {
@@ -54,8 +59,18 @@ async function poll(work: () => Promise<void>, signal: AbortSignal): Promise<voi
   }
 }
 
+/** What has fired, with what fires now: new ones, those that are over, and those that were and fire again. Pure. */
+export function withNow(fired: readonly FiredAlert[], now: readonly FiringAlert[], at: number): FiredAlert[] {
+  const begun = now.filter((alert) => fired.every(({ id }) => id !== alert.id));
+  const known = fired.map((alert) => {
+    if (now.some(({ id }) => id === alert.id)) return { ...alert, overAt: null };
+    return { ...alert, overAt: alert.overAt ?? at };
+  });
+  return [...known, ...begun.map((alert) => ({ ...alert, at, overAt: null }))];
+}
+
 /** The alerts that fire, by /api/v1/alerts. One that fires since the last drill has another id than that of this one's node. Pure. */
-export function firing(answer: unknown): { id: string; name: string; severity: string }[] {
+export function firing(answer: unknown): FiringAlert[] {
   const { alerts = [] } = dataOf(answer) as { alerts?: { state: string; labels: Record<string, string> }[] };
   return alerts
     .filter((alert) => alert.state === 'firing')

@@ -171,6 +171,7 @@ async function measure(
   const keys = changedKeys(history);
   const final = await readBack(fleet, after.primary, keys);
   await removeKeys(fleet, after.primary, keys).catch(() => {}); // they expire
+  await alertOver(scenario, alerts, drill.alertOverMs, signal);
 
   const survivors = nodesOf(fleet.environment, 'redis').filter((node) => !targets.includes(node.name));
   const phases = phasesOf(
@@ -198,6 +199,18 @@ async function measure(
 /** Whether there is an alert to wait for. */
 function willFire({ alert }: Scenario, { rules }: AlertWatch): boolean {
   return alert !== null && rules?.has(alert) === true;
+}
+
+/** Waits until the scenario's alert, if it fired, is over, so that the report can say when; that long at most. */
+async function alertOver(
+  { alert }: Scenario,
+  { fired }: AlertWatch,
+  forMs: number,
+  signal: AbortSignal,
+): Promise<void> {
+  const until = nowMs() + forMs;
+  const fires = (): boolean => fired.some(({ name, overAt }) => name === alert && overAt === null);
+  while (fires() && nowMs() < until) await sleep(100, signal);
 }
 
 /** The steps that happen whatever Sentinel does. */

@@ -8,7 +8,7 @@ import { parse } from 'yaml';
 import { loadEnvironment } from '../../actions/core/environment/load.ts';
 import { type Role, type ScenarioName, scenarioNames } from '../../actions/core/environment/schema.ts';
 import type { SentinelView } from '../../actions/core/sentinel.ts';
-import { firing, ruleNames } from '../../actions/drill/alerts.ts';
+import { firing, ruleNames, withNow } from '../../actions/drill/alerts.ts';
 import { chooseScenarios, whyNot } from '../../actions/drill/choose.ts';
 import { nowMs } from '../../actions/drill/clock.ts';
 import type { FleetNode } from '../../actions/drill/fleet.ts';
@@ -159,6 +159,24 @@ test('an alert of one node is another than that of the next, and what is pending
   expect(new Set(found.map(({ id }) => id)).size).toBe(2);
   expect(firing(undefined)).toEqual([]);
   expect(ruleNames({ data: { groups: [{ rules: [{ name: 'NoQuorum' }] }] } })).toEqual(new Set(['NoQuorum']));
+});
+
+test('says of an alert when it fired, and when it was over, for the last time', () => {
+  const down = { id: 'down', name: 'SentinelDown', severity: 'critical' };
+  const lag = { id: 'lag', name: 'ReplicationLag', severity: 'warning' };
+  const first = withNow([], [down], 1000);
+  expect(first).toEqual([{ ...down, at: 1000, overAt: null }]);
+  const both = withNow(first, [lag, down], 1500);
+  expect(both.map(({ id, at }) => [id, at])).toEqual([
+    ['down', 1000],
+    ['lag', 1500],
+  ]);
+  const over = withNow(withNow(both, [lag], 2000), [lag], 2500);
+  expect(over.map(({ overAt }) => overAt)).toEqual([2000, null]);
+  expect(withNow(over, [down], 3000).map(({ at, overAt }) => [at, overAt])).toEqual([
+    [1000, null],
+    [1500, 3000],
+  ]);
 });
 
 test("every scenario's alert is a rule of this repository", () => {

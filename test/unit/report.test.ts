@@ -8,7 +8,7 @@ import {
   reasonsOf,
   scenarioReport,
 } from '../../actions/drill/report/data.ts';
-import { gantt, phasesOfRun } from '../../actions/drill/report/phases.ts';
+import { gantt, longestPhase, phasesOfRun } from '../../actions/drill/report/phases.ts';
 
 const green: RunReport = {
   ok: true,
@@ -134,6 +134,16 @@ describe('the comment', () => {
     const text = commentOf(report(green), context);
     expect(text).toContain('<details><summary>redis-primary-0: all clients back after 1,432 ms</summary>');
     expect(text.indexOf('| 1,009 ms | suspected')).toBeLessThan(text.indexOf('| 1,299 ms | replica promoted |'));
+  });
+
+  test('says when the alert fired and was over, beside the phases', () => {
+    const alert = { name: 'FailoverHappened', firedMs: 1150, overMs: 61_150 };
+    const text = commentOf(report({ ...green, alert }), context);
+    expect(text).toContain('| 1,102 ms | leader elected |\n| 1,150 ms | alert FailoverHappened fired |\n');
+    expect(text).toContain('| 61,150 ms | alert FailoverHappened over |\n');
+    const fires = commentOf(report({ ...green, alert: { ...alert, overMs: null } }), context);
+    expect(fires).not.toContain('FailoverHappened over');
+    expect(longestPhase({ ...green, alert })?.name).toBe('suspected by a Sentinel');
   });
 
   test('stays within the limit, keeps what matters, and points to the rest', () => {

@@ -118,7 +118,7 @@ function finalRead(key: string, value: string | null, at = 20_000): Operation {
   return operationOf(request('read', key, value, at, at + 1, { status: value === null ? 404 : 200 }));
 }
 
-const failover = { name: 'FailoverHappened', severity: 'info', at: 6000 };
+const failover = { id: 'failover', name: 'FailoverHappened', severity: 'info', at: 6000, overAt: null };
 
 function recording(history: Request[], rest: Partial<Recording> = {}): Recording {
   const whole = new Map(history.filter((each) => each.op === 'write').map((each) => [each.key, each.value]));
@@ -234,7 +234,7 @@ describe('the verdict', () => {
     const rules = new Set(['FailoverHappened', 'TwoPrimaries']);
     const reasons = (alert: string | null, ...fired: (typeof failover)[]) =>
       judge({ ...failoverExpected, alert }, 2000, recording(history, { alerts: { rules, fired } })).reasons;
-    const critical = { name: 'TwoPrimaries', severity: 'critical', at: 2000 };
+    const critical = { id: 'two', name: 'TwoPrimaries', severity: 'critical', at: 2000, overAt: null };
     expect(reasons('FailoverHappened', failover)).toEqual([]);
     expect(reasons('FailoverHappened')).toEqual(['the alert FailoverHappened did not fire']);
     expect(reasons('Unheard', failover)).toEqual(['Prometheus has no rule Unheard, which has to fire']);
@@ -243,7 +243,10 @@ describe('the verdict', () => {
     expect(judge(failoverExpected, 2000, recording(history)).alert).toEqual({
       name: 'FailoverHappened',
       firedMs: 5000,
+      overMs: null,
     });
+    const over = { rules, fired: [{ ...failover, overAt: failover.at + 700 }] };
+    expect(judge(failoverExpected, 2000, recording(history, { alerts: over })).alert?.overMs).toBe(5700);
     for (const rules of [undefined, new Set<string>()])
       expect(judge(failoverExpected, 2000, recording(history, { alerts: { rules, fired: [] } })).ok).toBe(true);
   });

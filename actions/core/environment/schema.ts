@@ -308,6 +308,7 @@ const drill = z
     steadyTimeoutMs: ms('The longest wait for the steady state').default(60_000),
     warmupMs: ms('Load before the fault').default(1500),
     observeMs: ms('Load after the fault, at least').default(8000),
+    alertOverMs: ms('How long a run waits at its end for its alert to be over').default(15_000),
     healAfterMs: ms('When the node itself undoes the fault, whatever became of the runner').default(45_000),
     budgetMs: ms("The longest recovery that passes, instead of each scenario's own").optional(),
     budgetsMs: z.partialRecord(z.enum(scenarioNames), ms('Of this scenario')).default({}),

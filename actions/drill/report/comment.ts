@@ -2,7 +2,7 @@ import type { Night } from '../history/night.ts';
 import { trustedLagMs } from '../probe/history.ts';
 import { type Changed, changedSection } from './changed.ts';
 import type { DrillReport, RunReport, ScenarioReport } from './data.ts';
-import { gantt, longestPhase, phasesOfRun } from './phases.ts';
+import { alertPhases, gantt, longestPhase, phasesOfRun } from './phases.ts';
 import { changes, table, trendChart } from './table.ts';
 import { count, ms, plain, plural, sum } from './text.ts';
 
@@ -186,7 +186,7 @@ function runDetail(run: RunReport): string {
 }
 
 function phaseTable(run: RunReport): string[] {
-  const phases = phasesOfRun(run);
+  const phases = [...phasesOfRun(run), ...alertPhases(run)].sort((a, b) => a.atMs - b.atMs);
   if (phases.length === 0) return [];
   const rows = phases.map(({ name, atMs }) => `| ${ms(atMs)} | ${name} |`);
   return ['| after the fault | |', '|--:|---|', ...rows, ''];

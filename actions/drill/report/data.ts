@@ -46,7 +46,8 @@ export interface RunReport {
   readonly lostWrites: number;
   /** Failovers that nothing called for. */
   readonly falseFailovers: number;
-  readonly alert: { readonly name: string; readonly firedMs: number } | null;
+  /** From the fault; `overMs` is null when it fired still when the run ended, and is not there in runs of before it was looked for. */
+  readonly alert: { readonly name: string; readonly firedMs: number; readonly overMs?: number | null } | null;
   /** Why it is red; null when it is green. */
   readonly reason: string | null;
   readonly detail: RunDetail | null;

@@ -30,6 +30,14 @@ export function phasesOfRun(run: RunReport): Phase[] {
     .sort((a, b) => a.atMs - b.atMs);
 }
 
+/** When the scenario's alert fired and was over; no part of the recovery, which does not wait for it. Pure. */
+export function alertPhases({ alert }: RunReport): Phase[] {
+  if (alert === null) return [];
+  const { name, firedMs, overMs = null } = alert;
+  const over = overMs === null ? [] : [{ name: `alert ${name} over`, atMs: overMs }];
+  return [{ name: `alert ${name} fired`, atMs: firedMs }, ...over];
+}
+
 /** The phase that took longest on the way to the last client, and how long (ms). Undefined when none was seen. Pure. */
 export function longestPhase(run: RunReport): { readonly name: string; readonly tookMs: number } | undefined {
   const phases = phasesOfRun(run).filter(({ atMs }) => atMs <= (run.recoveryMs ?? 0));

@@ -29,6 +29,14 @@ export interface AlertsSeen {
   readonly fired: readonly FiredAlert[];
 }
 
+export interface SeenAlert {
+  readonly name: string;
+  /** From the fault, ms. */
+  readonly firedMs: number;
+  /** From the fault to its end, ms; null when it fired still when the run ended. */
+  readonly overMs: number | null;
+}
+
 export interface Verdict extends Recovery {
   readonly ok: boolean;
   /** Why not; empty when ok. Each a sentence without a full stop. */
@@ -49,7 +57,7 @@ export interface Verdict extends Recovery {
   readonly violations: readonly Violation[];
   readonly lag: ProbeLag;
   /** The alert that had to fire, or one that had not. */
-  readonly alert: { readonly name: string; readonly firedMs: number } | null;
+  readonly alert: SeenAlert | null;
 }
 
 /** Of the budget: a probe that is late by less makes no red of a green. */
@@ -136,7 +144,9 @@ function wrongAlert(wanted: string | null, { rules, fired }: AlertsSeen): string
 
 function alertOf(wanted: string | null, { alerts, faultAt }: Recording): Verdict['alert'] {
   const found = alerts.fired.find((each) => (wanted === null ? each.severity === 'critical' : each.name === wanted));
-  return found === undefined ? null : { name: found.name, firedMs: Math.round(found.at - faultAt) };
+  if (found === undefined) return null;
+  const overMs = found.overAt === null ? null : Math.round(found.overAt - faultAt);
+  return { name: found.name, firedMs: Math.round(found.at - faultAt), overMs };
 }
 
 /** Of a scenario that takes nothing away: its longest stall. */
