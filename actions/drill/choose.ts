@@ -11,17 +11,17 @@ const dayMs = 24 * 3600 * 1000;
 
 /** The scenarios to run, in the order of the catalogue. Throws a FiredrillError (`config`) for one that is not allowed there. Pure. */
 export function chooseScenarios(choice: Choice, drill: Settings, now: number): ScenarioName[] {
-  const allowed = inOrder([...drill.scenarios, ...drill.rotation]);
-  if (choice === 'all') return allowed;
+  if (choice === 'all') return inOrder([...drill.scenarios, ...drill.rotation]);
   if (choice === 'core') return inOrder(drill.scenarios);
   if (choice === 'nightly') return inOrder([...drill.scenarios, ...tonight(drill, now)]);
+  const allowed = inOrder([...drill.scenarios, ...drill.rotation, ...drill.byHand]);
   const forbidden = choice.filter((name) => !allowed.includes(name));
   if (forbidden.length === 0) return inOrder(choice);
   throw new FiredrillError({
     code: 'config',
     where: 'scenarios',
     what: `not allowed in this environment: ${forbidden.join(', ')}`,
-    fix: `Name them in drill.rotation of its file; allowed are ${allowed.join(', ')}`,
+    fix: `Name them in drill.rotation or drill.byHand of its file; allowed are ${allowed.join(', ')}`,
   });
 }
 

@@ -205,12 +205,24 @@ describe('the choice of scenarios', () => {
     expect(new Set(week.flat())).toEqual(new Set([...drill.scenarios, ...drill.rotation]));
   });
 
-  test('covers in production within a week all that there is', () => {
-    const file = new URL('../../environments/production.yaml', import.meta.url).pathname;
-    const { drill: production } = loadEnvironment(file);
-    const week = Array.from({ length: 7 }, (_, index) => chooseScenarios('nightly', production, from + index * day));
-    expect(new Set(week.flat())).toEqual(new Set(scenarioNames));
+  const drillOf = (environment: string) =>
+    loadEnvironment(new URL(`../../environments/${environment}.yaml`, import.meta.url).pathname).drill;
+  const weekOf = (settings: typeof drill) =>
+    Array.from({ length: 7 }, (_, index) => chooseScenarios('nightly', settings, from + index * day));
+
+  test('covers in the lab within a week all that there is', () => {
+    expect(new Set(weekOf(drillOf('lab')).flat())).toEqual(new Set(scenarioNames));
+  });
+
+  test('covers in production within a week all that fails no request; an outage only somebody who asks for it gets', () => {
+    const production = drillOf('production');
+    const outages = scenarioNames.filter((name) => scenarios[name].mayFail === Number.POSITIVE_INFINITY);
+    const week = weekOf(production);
+    expect(new Set(week.flat())).toEqual(new Set(scenarioNames.filter((name) => !outages.includes(name))));
     for (const night of week) expect(night).toEqual(expect.arrayContaining(production.scenarios));
+    expect(chooseScenarios('all', production, from)).not.toContain('fleet-cold-start');
+    expect(chooseScenarios(['fleet-cold-start'], production, from)).toEqual(['fleet-cold-start']);
+    expect(new Set(production.byHand)).toEqual(new Set(outages));
   });
 
   test('takes what is asked for, unless the environment does not allow it', () => {

@@ -250,6 +250,9 @@ const monitor = z
     alerts,
     groupWaitMs: ms('Between the first alert of a group and its message').default(10_000),
     groupIntervalMs: ms('Between two messages about a group that changes').default(60_000),
+    watchdogMs: ms(
+      'Between two calls of the address outside that tells somebody when they end (secret WATCHDOG_URL)',
+    ).default(60_000),
     repeatMs: ms('Until a message about an alert that still fires is sent again').default(14_400_000),
   })
   .prefault({});
@@ -294,7 +297,13 @@ const drill = z
     rotation: z
       .array(z.enum(scenarioNames))
       .default([])
-      .describe('Drilled once a week each, a part of them every night. What is in neither list is not allowed here'),
+      .describe('Drilled once a week each, a part of them every night'),
+    byHand: z
+      .array(z.enum(scenarioNames))
+      .default([])
+      .describe(
+        'Only when somebody asks for them by name: what no client can be spared. What is in none of the three lists is not allowed here',
+      ),
     repeat: count('How often each scenario runs').default(1),
     window: z
       .strictObject({ from: timeOfDay, to: timeOfDay })
