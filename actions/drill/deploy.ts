@@ -130,7 +130,7 @@ async function fetchProgram(fleet: Fleet): Promise<Buffer> {
 
 /** Runs the rollout's bundle, with its inputs as a workflow gives them. */
 async function rollout(
-  { environment, fleetSecret, linodeToken, alertSecret }: DrillInputs,
+  { environment, fleetSecret, linodeToken, alertSecret, watchdogUrl }: DrillInputs,
   {
     bundle,
     mode,
@@ -150,6 +150,7 @@ async function rollout(
     'INPUT_LINODE-TOKEN': linodeToken.reveal(),
     INPUT_SECRET: fleetSecret.reveal(),
     'INPUT_ALERT-SECRET': alertSecret?.reveal() ?? '',
+    'INPUT_WATCHDOG-URL': watchdogUrl?.reveal() ?? '',
     INPUT_BINARY: binary,
     INPUT_MODE: mode,
   };

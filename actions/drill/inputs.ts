@@ -13,6 +13,7 @@ export const inputNames = [
   'secret',
   'github-token',
   'alert-secret',
+  'watchdog-url',
   'out',
   'runs',
 ] as const;
@@ -26,6 +27,8 @@ export interface DrillInputs extends FleetInputs {
   readonly githubToken: Secret | undefined;
   /** For the rollouts of the scenarios that make one; undefined when it was not given. */
   readonly alertSecret?: Secret | undefined;
+  /** As alertSecret. */
+  readonly watchdogUrl?: Secret | undefined;
   /** The folder for the report. */
   readonly out: string;
   /** The file that each run is appended to. */
@@ -36,6 +39,7 @@ export interface DrillInputs extends FleetInputs {
 export function readInputs(get: (name: (typeof inputNames)[number]) => string): DrillInputs {
   const githubToken = get('github-token');
   const alertSecret = get('alert-secret');
+  const watchdogUrl = get('watchdog-url');
   const out = get('out') || 'out';
   return {
     ...readFleetInputs(get),
@@ -43,6 +47,7 @@ export function readInputs(get: (name: (typeof inputNames)[number]) => string): 
     repeat: readRepeat(get('repeat')),
     githubToken: githubToken === '' ? undefined : new Secret(githubToken),
     alertSecret: alertSecret === '' ? undefined : new Secret(alertSecret),
+    watchdogUrl: watchdogUrl === '' ? undefined : new Secret(watchdogUrl),
     out,
     runs: get('runs') || join(out, 'drill.jsonl'),
   };

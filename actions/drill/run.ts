@@ -112,9 +112,9 @@ async function drillFleet(
 
 /** The inputs' secrets and those derived from them; a log is masked by lines, so the key is, too. */
 function maskSecrets(inputs: DrillInputs, { name }: Environment, mask: (value: string) => void): void {
-  const { fleetSecret, linodeToken, githubToken, alertSecret } = inputs;
+  const { fleetSecret, linodeToken, githubToken, alertSecret, watchdogUrl } = inputs;
   const passwords = (['redis', 'sentinel'] as const).map((purpose) => derivePassword(fleetSecret, name, purpose));
-  const given: readonly (Secret | undefined)[] = [fleetSecret, linodeToken, githubToken, alertSecret];
+  const given: readonly (Secret | undefined)[] = [fleetSecret, linodeToken, githubToken, alertSecret, watchdogUrl];
   for (const secret of [...given, ...passwords]) if (secret !== undefined) mask(secret.reveal());
   const key = deriveDeployKey(fleetSecret, name).privateKey.reveal();
   for (const line of key.split('\n')) if (line.length >= 8 && !line.startsWith('-----')) mask(line);

@@ -2,7 +2,16 @@ import { type FleetInputs, readFleetInputs, required, wrongInput } from '../core
 import { Secret } from '../core/secret.ts';
 
 /** As in action.yml; a test holds the two together. */
-export const inputNames = ['environment', 'linode-token', 'secret', 'binary', 'mode', 'force', 'alert-secret'] as const;
+export const inputNames = [
+  'environment',
+  'linode-token',
+  'secret',
+  'binary',
+  'mode',
+  'force',
+  'alert-secret',
+  'watchdog-url',
+] as const;
 export const outputNames = ['changed', 'report', 'bad'] as const;
 
 const modes = ['apply', 'plan', 'rollback', 'status'] as const;
@@ -16,6 +25,8 @@ export interface RolloutInputs extends FleetInputs {
   readonly force: boolean;
   /** What Alertmanager signs in with where alerts go; undefined when it was not given. */
   readonly alertSecret?: Secret | undefined;
+  /** What Alertmanager calls as long as alerts can be told; undefined when it was not given. */
+  readonly watchdogUrl?: Secret | undefined;
 }
 
 /** Reads and checks the inputs. Throws a FiredrillError (`config`) that says which is wrong. */
@@ -27,7 +38,11 @@ export function readInputs(get: (name: (typeof inputNames)[number]) => string): 
   const binary = needed ? required(get('binary'), 'binary', 'Give the path that the build step put out') : '';
   const forced = get('force') || 'false';
   if (forced !== 'true' && forced !== 'false') throw wrongInput('force', `${forced} is neither`, 'Use true or false');
-  const alert = get('alert-secret');
-  const alertSecret = alert === '' ? undefined : new Secret(alert);
-  return { ...readFleetInputs(get), mode, binary, force: forced === 'true', alertSecret };
+  const alertSecret = secretOf(get('alert-secret'));
+  const watchdogUrl = secretOf(get('watchdog-url'));
+  return { ...readFleetInputs(get), mode, binary, force: forced === 'true', alertSecret, watchdogUrl };
+}
+
+function secretOf(value: string): Secret | undefined {
+  return value === '' ? undefined : new Secret(value);
 }

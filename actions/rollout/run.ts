@@ -52,6 +52,7 @@ export async function run(inputs: RolloutInputs, deps: RolloutDeps): Promise<Rol
     redis: derivePassword(fleetSecret, environment.name, 'redis'),
     sentinel: derivePassword(fleetSecret, environment.name, 'sentinel'),
     alerts: inputs.alertSecret,
+    watchdog: inputs.watchdogUrl,
   };
   const hidden = [fleetSecret, linodeToken, ...fleetSecrets(secrets)];
   for (const secret of hidden) deps.mask(secret.reveal());

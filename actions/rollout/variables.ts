@@ -7,11 +7,13 @@ export interface FleetSecrets {
   readonly sentinel: Secret;
   /** What Alertmanager signs in with where alerts go; undefined when that needs nothing. */
   readonly alerts?: Secret | undefined;
+  /** What Alertmanager calls as long as alerts can be told; undefined when nobody outside listens. */
+  readonly watchdog?: Secret | undefined;
 }
 
 /** All of them, for whoever hides them. */
-export function fleetSecrets({ redis, sentinel, alerts }: FleetSecrets): Secret[] {
-  return [redis, sentinel, ...(alerts === undefined ? [] : [alerts])];
+export function fleetSecrets({ redis, sentinel, alerts, watchdog }: FleetSecrets): Secret[] {
+  return [redis, sentinel, alerts, watchdog].filter((each) => each !== undefined);
 }
 
 /** Prometheus' own templates, for ours, which are written the same way: what an alert's text may say of the series that fired. */
@@ -43,6 +45,7 @@ export function templateVariables(
       redis: secrets.redis.reveal(),
       sentinel: secrets.sentinel.reveal(),
       alerts: secrets.alerts?.reveal() ?? '',
+      watchdog: secrets.watchdog?.reveal() ?? '',
     },
     all: environment.nodes.map(named),
     fired,

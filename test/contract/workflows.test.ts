@@ -118,7 +118,7 @@ describe('steps', () => {
         .filter((line) => line.includes('secrets.'));
       for (const line of uses)
         expect(line, file).toMatch(
-          /^ {10}(linode-token|secret|alert-secret): \$\{\{ secrets\.(LINODE_TOKEN|FIREDRILL_SECRET|ALERT_SECRET) \}\}$/,
+          /^ {10}(linode-token|secret|alert-secret|watchdog-url): \$\{\{ secrets\.(LINODE_TOKEN|FIREDRILL_SECRET|ALERT_SECRET|WATCHDOG_URL) \}\}$/,
         );
     }
   });

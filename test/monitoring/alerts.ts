@@ -2,7 +2,7 @@
 import { createServer } from 'node:http';
 import type { Environment } from '../../actions/core/environment/schema.ts';
 import { waitFor } from '../sandbox/inside.ts';
-import { hookPort } from './fleet.ts';
+import { hookPort, watchdogPath } from './fleet.ts';
 
 export interface FiringAlert {
   readonly name: string;
@@ -15,11 +15,11 @@ interface PrometheusAlert {
   readonly labels: Readonly<Record<string, string>>;
 }
 
-/** All that fire now. Throws when Prometheus does not answer. */
+/** All that fire now but the one that always does. Throws when Prometheus does not answer. */
 export async function firing(environment: Environment): Promise<FiringAlert[]> {
   const { data } = (await ask(environment, 'alerts')) as { data: { alerts: PrometheusAlert[] } };
   return data.alerts
-    .filter((alert) => alert.state === 'firing')
+    .filter((alert) => alert.state === 'firing' && alert.labels.alertname !== 'Watchdog')
     .map(({ labels }) => ({ name: labels.alertname ?? '', node: labels.node ?? '' }));
 }
 
@@ -42,18 +42,30 @@ interface Message {
   readonly alerts: readonly { readonly status: string; readonly labels: Readonly<Record<string, string>> }[];
 }
 
-/** Receives what Alertmanager sends: `NAME NODE` with the time of its first arrival. */
-export async function receiveAlerts(): Promise<Map<string, number>> {
+export interface Received {
+  /** `NAME NODE` with the time of its first arrival. */
+  readonly arrived: Map<string, number>;
+  /** When Alertmanager said that alerts can be told. */
+  readonly calls: number[];
+}
+
+/** Receives what Alertmanager sends. */
+export async function receiveAlerts(): Promise<Received> {
   const arrived = new Map<string, number>();
+  const calls: number[] = [];
   const server = createServer(async (request, response) => {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
     response.end();
+    if (request.url === watchdogPath) {
+      calls.push(performance.now());
+      return;
+    }
     for (const { status, labels } of (JSON.parse(Buffer.concat(chunks).toString('utf8')) as Message).alerts) {
       const key = `${labels.alertname} ${labels.node ?? ''}`;
       if (status === 'firing' && !arrived.has(key)) arrived.set(key, performance.now());
     }
   });
   await new Promise<void>((resolve) => server.listen(hookPort, '127.0.0.1', resolve));
-  return arrived;
+  return { arrived, calls };
 }

@@ -130,7 +130,7 @@ const faults: readonly Fault[] = [
   },
 ];
 
-const arrived = await receiveAlerts();
+const { arrived, calls } = await receiveAlerts();
 const started = Date.now() / 1000;
 const fleet = await startFleet(`firedrill_drill_finished_timestamp_seconds ${started}\nfiredrill_drill_ok 1\n`);
 const { environment } = fleet;
@@ -158,8 +158,12 @@ await waitFor(60_000, 'every target', async () => {
   return data.activeTargets.length > 20;
 });
 await calm();
+// Prometheus sends again after a minute what it sent before it knew Alertmanager.
+await waitFor(90_000, 'the first call of the watchdog', async () => calls.length > 0);
+const calledBefore = calls.length;
 await sleep(10_000); // a false alarm would come now
-console.log(JSON.stringify({ calm: await firing(environment) }));
+const told = [...arrived.keys()];
+console.log(JSON.stringify({ calm: await firing(environment), told, watchdogCalls: calls.length - calledBefore }));
 const names = (await ask(environment, 'label/__name__/values')) as { data: string[] };
 console.log(JSON.stringify({ metrics: names.data }));
 
@@ -186,6 +190,10 @@ for (const fault of faults) {
   console.log(JSON.stringify({ fault: fault.name, alerts: times }));
   arrived.clear();
 }
+await signal(fleet, 'prometheus-alertmanager', 'SIGKILL');
+const calledTo = calls.length;
+await sleep(3 * environment.monitor.watchdogMs);
+console.log(JSON.stringify({ watchdogCallsWithoutAlertmanager: calls.length - calledTo }));
 await stopAll();
 for (const { server } of fleet.apps.values()) if (server.listening) await once(server.close(), 'close').catch(() => {});
 process.exit(0); // keep-alive connections would hold it up

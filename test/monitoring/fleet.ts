@@ -13,17 +13,23 @@ import { loadRoles } from '../../actions/rollout/role.ts';
 import { clone } from '../lab/paths.ts';
 import { inRoot, type Program, run, start, waitForPort } from '../sandbox/inside.ts';
 
-const secrets = { redis: new Secret('redis-password'), sentinel: new Secret('sentinel-password') };
-
 /** Where alerts arrive. */
 export const hookPort = 9999;
+/** Where the calls arrive that say that alerts can be told. */
+export const watchdogPath = '/watchdog';
+
+const secrets = {
+  redis: new Secret('redis-password'),
+  sentinel: new Secret('sentinel-password'),
+  watchdog: new Secret(`http://127.0.0.1:${hookPort}${watchdogPath}`),
+};
 
 /** The lab; with the schema's limits instead of its quick ones when `defaults` is set. */
 export function environmentOf(defaults: boolean): Environment {
   const environment = loadEnvironment(`${clone}/environments/lab.yaml`);
   const monitor = defaults ? sections.monitor.parse({}) : environment.monitor;
   const alerts = { to: 'webhook' as const, url: `http://127.0.0.1:${hookPort}/` };
-  return { ...environment, monitor: { ...monitor, alerts } };
+  return { ...environment, monitor: { ...monitor, alerts, ...(defaults ? {} : { watchdogMs: 2000 }) } };
 }
 
 export function releasesOf(environment: Environment): readonly Release[] {
@@ -81,6 +87,7 @@ export async function startFleet(drills: string): Promise<MonitoredFleet> {
   for (const [unit, name, from] of [
     ['prometheus-redis-exporter', 'passwords', 'redis-passwords.json'],
     ['prometheus-alertmanager', 'secret', 'alert-secret'],
+    ['prometheus-alertmanager', 'watchdog', 'watchdog-url'],
   ]) {
     mkdirSync(inRoot(`/run/credentials/${unit}.service`), { recursive: true });
     cpSync(inRoot(`/etc/prometheus/${from}`), inRoot(`/run/credentials/${unit}.service/${name}`));
