@@ -3,6 +3,7 @@ import type { Environment, EnvironmentNode } from './environment/schema.ts';
 import type { HaproxyServer } from './haproxy.ts';
 import type { RedisFacts } from './redis.ts';
 import type { SentinelView } from './sentinel.ts';
+import { type Holding, sharedTrouble } from './shared-address.ts';
 
 /** With systemd's words: active (running), activating (auto-restart) ... */
 interface UnitLook {
@@ -14,7 +15,7 @@ interface UnitLook {
 }
 
 /** What is known of a node at one moment. Of a service that does not answer: undefined. */
-export interface NodeLook {
+export interface NodeLook extends Holding {
   readonly units: Readonly<Record<string, UnitLook>>;
   readonly redis: RedisFacts | undefined;
   readonly sentinel: SentinelView | undefined;
@@ -157,7 +158,7 @@ function lbTrouble(picture: Picture, facts: NodeLook): string | undefined {
     if (server === undefined) return `HAProxy has no server ${app.name}`;
     if (server.status !== 'UP') return `HAProxy says that ${app.name} is ${server.status} (${server.check})`;
   }
-  return undefined;
+  return sharedTrouble(picture.environment, picture.facts);
 }
 
 export function serverStatus(lb: NodeLook | undefined, app: string): string | undefined {

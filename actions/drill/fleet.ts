@@ -8,15 +8,6 @@ import { openRedis } from '../core/redis.ts';
 import type { Secret } from '../core/secret.ts';
 import type { Ssh } from '../core/ssh.ts';
 
-/** The unit that carries a role. */
-export const unitOf: Readonly<Record<Role, string>> = {
-  redis: 'redis-server',
-  sentinel: 'redis-sentinel',
-  app: 'sessiond',
-  lb: 'haproxy',
-  monitor: 'prometheus',
-};
-
 export interface FleetNode extends EnvironmentNode {
   /** Connects at first use and again after a break. */
   readonly ssh: Pick<Ssh, 'node' | 'exec' | 'forward'>;

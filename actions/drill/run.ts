@@ -138,7 +138,7 @@ export function realDeps(base: Pick<DrillDeps, 'log' | 'env' | 'signal' | 'write
       return openFleet({
         environment,
         secret: inputs.fleetSecret,
-        publicUrl: `http://${balancer.publicAddress}:${environment.haproxy.port}`,
+        publicUrl: `http://${environment.haproxy.shared?.address ?? balancer.publicAddress}:${environment.haproxy.port}`,
         connect: (node) => connectSsh(sshTarget(environment, find(node.name), key)),
         async boot(node) {
           const { linodeId } = find(node.name);

@@ -9,6 +9,7 @@ import type { Secret } from '../core/secret.ts';
 import type { Ssh, SshTarget } from '../core/ssh.ts';
 import type { Live } from './live.ts';
 import type { MachinePlan, MachineStep, ProvisionPlan } from './plan.ts';
+import { vlanOf } from './vlan.ts';
 import { waitCloudInit, waitRunning, waitSsh } from './wait.ts';
 import { type Watch, watchInstances } from './watch.ts';
 
@@ -150,6 +151,7 @@ async function createMachine(
   network: Network,
   { environment, api, userData }: ApplyContext,
 ): Promise<Instance> {
+  const vlan = vlanOf(environment, node);
   return await api.createInstance({
     label: step.label,
     region: environment.linode.region,
@@ -164,6 +166,7 @@ async function createMachine(
     interfaces: [
       { purpose: 'public', primary: true },
       { purpose: 'vpc', vpc_id: network.vpcId, subnet_id: network.subnetId, ipv4: { vpc: node.address } },
+      ...(vlan === undefined ? [] : [vlan]),
     ],
     metadata: { user_data: Buffer.from(userData(node).reveal()).toString('base64') },
   });

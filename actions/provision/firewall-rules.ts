@@ -21,6 +21,7 @@ const anywhere = { ipv4: ['0.0.0.0/0'], ipv6: ['::/0'] };
 /**
  * What may come in. ssh is open to all, since the addresses of GitHub's runners don't fit a firewall; it takes keys only. The
  * service's port is open on every machine, and only a load balancer listens there. Redis, Sentinel and the rest: VPC only.
+ * VRRP needs no rule: it is spoken in the VLAN, which Linode's firewalls do not filter.
  */
 export function firewallRules(environment: Environment): Rules {
   const inside = { ipv4: [environment.network.subnet] };

@@ -1,7 +1,7 @@
 import type { Environment } from '../core/environment/schema.ts';
 import { listEnvironment } from '../core/inventory.ts';
 import type { LinodeApi } from '../core/linode/api.ts';
-import { firewallLabelOf, type Instance, vpcLabelOf } from '../core/linode/names.ts';
+import { firewallLabelOf, type Instance, instancesOf, vpcLabelOf } from '../core/linode/names.ts';
 
 /** What Linode has of an environment, as far as the plan looks at it. */
 export interface Live {
@@ -14,16 +14,37 @@ export interface Live {
   readonly firewall?: { readonly id: number; readonly rules: unknown; readonly instanceIds: readonly number[] };
   /** The VPC address of each instance that has one. */
   readonly addresses: ReadonlyMap<number, string>;
+  /** Of the instances of nodes that have a vlanAddress: the VLAN that they are in, as `LABEL ADDRESS/BITS`. */
+  readonly vlans: ReadonlyMap<number, string>;
 }
 
-/** Reads it with five lists, as parallel as they can be. */
+/** Reads it with five lists, as parallel as they can be, and one more for each node in a VLAN. */
 export async function readLive(environment: Environment, api: LinodeApi): Promise<Live> {
   const [instances, network, firewall] = await Promise.all([
     listEnvironment(environment, api),
     readVpc(environment, api),
     readFirewall(environment, api),
   ]);
-  return { instances, ...network, ...(firewall === undefined ? {} : { firewall }) };
+  const vlans = await readVlans(environment, api, instances);
+  return { instances, vlans, ...network, ...(firewall === undefined ? {} : { firewall }) };
+}
+
+async function readVlans(
+  environment: Environment,
+  api: LinodeApi,
+  instances: readonly Instance[],
+): Promise<Live['vlans']> {
+  const inVlan = environment.nodes.filter((node) => node.vlanAddress !== undefined);
+  const found = await Promise.all(
+    inVlan
+      .flatMap((node) => instancesOf(environment, node, instances))
+      .map(async ({ id }) => {
+        const interfaces = (await api.listConfigs(id)).flatMap((config) => config.interfaces ?? []);
+        const vlan = interfaces.find((each) => each.purpose === 'vlan');
+        return vlan === undefined ? [] : [[id, `${vlan.label} ${vlan.ipam_address}`] as const];
+      }),
+  );
+  return new Map(found.flat());
 }
 
 async function readVpc(environment: Environment, api: LinodeApi): Promise<Pick<Live, 'vpc' | 'addresses'>> {

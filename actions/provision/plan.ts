@@ -4,6 +4,7 @@ import { theInstance } from '../core/inventory.ts';
 import { firewallLabelOf, type Instance, instancesOf, labelOf, tagsOf, vpcLabelOf } from '../core/linode/names.ts';
 import { firewallRules, type Rules, sameRules } from './firewall-rules.ts';
 import type { Live } from './live.ts';
+import { vlanOf } from './vlan.ts';
 
 export type NetworkStep =
   | { readonly do: 'create-vpc'; readonly label: string; readonly region: string; readonly subnet: string }
@@ -135,6 +136,14 @@ function driftOf(environment: Environment, { node, instance }: MachinePlan, live
     found.push({
       what: `${node.name} has the VPC address ${address}, the environment says ${node.address}`,
       fix: `Correct the address in the environment file, or delete Linode ${instance.id} and run provision again`,
+    });
+  }
+  const vlan = vlanOf(environment, node);
+  const is = live.vlans.get(instance.id);
+  if (vlan !== undefined && is !== `${vlan.label} ${vlan.ipam_address}`) {
+    found.push({
+      what: `${node.name} ${is === undefined ? 'is in no VLAN' : `is ${is} in its VLAN`}, the environment says ${vlan.label} ${vlan.ipam_address}`,
+      fix: `Add that VLAN as eth2 of Linode ${instance.id} in the Cloud Manager and reboot it, or delete it and run provision again; one load balancer at a time`,
     });
   }
   return found;

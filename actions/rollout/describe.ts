@@ -1,12 +1,16 @@
 import { diffLines } from './diff.ts';
-import type { NodePlan } from './plan.ts';
+import { interrupts, type NodePlan } from './plan.ts';
 import type { Step } from './steps.ts';
 
-/** What a rollout would do, for people: the steps in order, each node's packages, units and diffs without secrets. Pure. */
+/**
+ * What a rollout would do, for people: the steps in order, each node's packages, units and diffs without secrets. `holder`: the load
+ * balancer that has the shared address. Pure.
+ */
 export function describePlans(
   plans: readonly NodePlan[],
   steps: readonly Step[],
   redact: (text: string) => string,
+  holder?: string,
 ): string[] {
   if (plans.every((plan) => plan.action === 'nothing')) return ['nothing to change'];
   const byName = new Map(plans.map((plan) => [plan.node, plan]));
@@ -15,11 +19,21 @@ export function describePlans(
       ? [`${step.from}: hands over to a replica first`]
       : step.nodes.flatMap((name) => [
           ...describeNode(byName.get(name), redact),
+          ...(leaves(byName.get(name), holder)
+            ? [
+                `  ${name} holds the shared address and hands it over first: new connections go to the other load balancer`,
+              ]
+            : []),
           ...(refusesClients(byName.get(name), plans)
             ? [`  ${name} is the only load balancer: until haproxy listens again it refuses clients`]
             : []),
         ]),
   );
+}
+
+/** The units hand it over as they stop; a reload keeps it. */
+function leaves(plan: NodePlan | undefined, holder: string | undefined): boolean {
+  return plan !== undefined && plan.node === holder && interrupts(plan);
 }
 
 /** A restart, unlike a reload, closes the sockets. */

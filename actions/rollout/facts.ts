@@ -1,6 +1,7 @@
 import { type HaproxyServer, parseHaproxyStat } from '../core/haproxy.ts';
 import { parseRedis, type RedisFacts } from '../core/redis.ts';
 import { parseSentinelView, type SentinelView } from '../core/sentinel.ts';
+import { holdsShared } from '../core/shared-address.ts';
 import { type Manifest, parseManifest } from './manifest.ts';
 import { type LeaseFacts, parseBad, parseGeneration, parseLease, parseRecord, type RecordFacts } from './records.ts';
 
@@ -32,6 +33,8 @@ export interface NodeFacts {
   readonly redis: RedisFacts | undefined;
   readonly sentinel: SentinelView | undefined;
   readonly haproxy: readonly HaproxyServer[] | undefined;
+  /** Whether it holds the address that the load balancers share; undefined when it was not asked, or could not tell. */
+  readonly holdsShared: boolean | undefined;
   /** Answer of the node's own health URL: 0 when there was none, undefined when it was not asked. */
   readonly health: number | undefined;
 }
@@ -66,6 +69,7 @@ export function parseFacts(node: string, output: string): NodeFacts {
   const redis = good('redis');
   const sentinel = good('sentinel');
   const haproxy = good('haproxy');
+  const shared = good('shared');
   const health = any('health');
   const nowMs = Number(good('time'));
   return {
@@ -93,6 +97,7 @@ export function parseFacts(node: string, output: string): NodeFacts {
     redis: redis?.includes('role:') ? parseRedis(redis) : undefined,
     sentinel: sentinel === undefined ? undefined : parseSentinel(sentinel),
     haproxy: haproxy?.startsWith('# ') ? parseHaproxyStat(haproxy) : undefined,
+    holdsShared: shared === undefined ? undefined : holdsShared(shared),
     health: health === undefined ? undefined : Number.parseInt(health.slice(-3), 10) || 0,
   };
 }

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import type { Environment, EnvironmentNode } from '../core/environment/schema.ts';
 import { FiredrillError, messageOf } from '../core/errors.ts';
 import { type Ssh, shellQuote } from '../core/ssh.ts';
+import { unitsOf } from '../core/units.ts';
 import { type NodeFacts, parseFacts } from './facts.ts';
 import type { Release } from './release-types.ts';
 
@@ -22,15 +23,6 @@ export function nodeScript(name: string): Buffer {
   return readFileSync(new URL(`./node/${name}`, import.meta.url));
 }
 
-/** The unit of a role, whose state and whose service facts.sh asks for. */
-const allUnits: Readonly<Record<EnvironmentNode['roles'][number], string>> = {
-  redis: 'redis-server',
-  sentinel: 'redis-sentinel',
-  app: 'sessiond',
-  lb: 'haproxy',
-  monitor: 'prometheus',
-};
-
 /**
  * What a node has and does. With a release also what it has of it, with `any` all that it could go back to; with `state` which releases
  * there are; without, only what it does (a gate's probe). One command.
@@ -45,13 +37,14 @@ export async function readFacts(
   const has = (role: EnvironmentNode['roles'][number]) => node.roles.includes(role);
   const args = [
     digest,
-    release === undefined ? node.roles.map((role) => allUnits[role]).join(',') : list(release.units),
+    release === undefined ? list(unitsOf(environment, node)) : list(release.units),
     release === undefined ? '-' : list(release.packages.map((each) => each.name)),
     has('redis') ? String(environment.redis.port) : '-',
     has('sentinel') ? String(environment.sentinel.port) : '-',
     environment.sentinel.masterName,
     has('lb') ? 'haproxy' : '-',
     healthUrl(environment, node),
+    (has('lb') && environment.haproxy.shared?.address) || '-',
     // Nothing that the node prints can be taken for it.
     randomBytes(8).toString('hex'),
   ];

@@ -61,7 +61,8 @@ export function once(state: State): GateRule {
 
 /** The nodes whose facts `unhealthy` looks at. */
 function witnesses(environment: Environment, node: EnvironmentNode, primary: EnvironmentNode): string[] {
-  const lbs = node.roles.includes('app') ? nodesOf(environment, 'lb').map((lb) => lb.name) : [];
+  const asks = node.roles.some((role) => role === 'app' || role === 'lb');
+  const lbs = asks ? nodesOf(environment, 'lb').map((lb) => lb.name) : [];
   return [node.name, ...(node.roles.includes('redis') ? [primary.name] : []), ...lbs];
 }
 

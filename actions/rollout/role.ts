@@ -20,6 +20,7 @@ export const checkers = [
   'redis',
   'sentinel',
   'haproxy',
+  'keepalived',
   'sessiond',
   'promtool',
   'rules',

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Environment } from '../core/environment/schema.ts';
 import { messageOf } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
+import { holderOf } from '../core/shared-address.ts';
 import { describePlans } from './describe.ts';
 import { readyServer } from './drain.ts';
 import { applyPlans, type Progress } from './engine.ts';
@@ -90,7 +91,7 @@ export async function rollOut(
 
   if (mode === 'plan' || due.length === 0) {
     const steps = orderSteps(environment, plans, facts, primary.name);
-    for (const line of describePlans(plans, steps, redact)) deps.log.info(line);
+    for (const line of describePlans(plans, steps, redact, holderOf(environment, facts))) deps.log.info(line);
     if (mode !== 'plan') await settleDrained(environment, fleet, facts);
     return await finish();
   }

@@ -18,6 +18,8 @@ export interface NodeStatus {
   readonly sentinel: string | undefined;
   /** What each HAProxy thinks of an app, or of all its apps. */
   readonly haproxy: string | undefined;
+  /** Of a load balancer that has the shared address. */
+  readonly holds: string | undefined;
 }
 
 /** Every node as it is. Pure. */
@@ -51,6 +53,7 @@ export function fleetStatus(environment: Environment, facts: ReadonlyMap<string,
           ? undefined
           : `primary is ${nameOf(view.primary.host)} (${view.flags.join()}), ${view.otherSentinels.length} others, ${view.quorumOk ? 'quorum' : view.quorumMessage}`,
       haproxy: haproxyView(node.name, node.roles.includes('lb'), own, facts),
+      holds: own?.holdsShared ? `holds ${environment.haproxy.shared?.address}` : undefined,
     };
   });
 }
@@ -97,7 +100,13 @@ export function statusTable(nodes: readonly NodeStatus[]): string {
           .join(', ')
       : 'unreachable',
     node.release ?? '',
-    [node.redis, node.lagBytes === undefined ? undefined : `lag ${node.lagBytes} B`, node.sentinel, node.haproxy]
+    [
+      node.redis,
+      node.lagBytes === undefined ? undefined : `lag ${node.lagBytes} B`,
+      node.sentinel,
+      node.haproxy,
+      node.holds,
+    ]
       .filter((part) => part !== undefined)
       .join(', '),
   ]);

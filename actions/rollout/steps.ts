@@ -1,5 +1,6 @@
 import { nodesOf } from '../core/environment/nodes.ts';
 import type { Environment, Role } from '../core/environment/schema.ts';
+import { holderOf } from '../core/shared-address.ts';
 import type { NodeFacts } from './facts.ts';
 import { interrupts, type NodePlan } from './plan.ts';
 import { replicasNeeded, sentinelsNeeded } from './survive.ts';
@@ -31,11 +32,12 @@ export function orderSteps(
   const order: readonly Rank[] = serving ? servingOrder : bringUpOrder;
   const due = plans.filter((plan) => plan.action !== 'nothing');
   const rolesOf = (node: string) => environment.nodes.find((each) => each.name === node)?.roles ?? [];
+  const holder = holderOf(environment, facts);
   const rank = (plan: NodePlan) => rankOf(rolesOf(plan.node), plan.node === primary);
   return order.flatMap((each): Step[] => {
     const group = due
       .filter((plan) => rank(plan) === each)
-      .sort((a, b) => brokenFirst(a, facts) - brokenFirst(b, facts));
+      .sort((a, b) => brokenFirst(a, facts) - brokenFirst(b, facts) || holderLast(a, holder) - holderLast(b, holder));
     const fresh = serving ? [] : group.filter((plan) => plan.action === 'install').map((plan) => plan.node);
     const rest = group.filter((plan) => !fresh.includes(plan.node));
     const together: Step[] = fresh.length === 0 ? [] : [{ kind: 'nodes', nodes: fresh }];
@@ -73,6 +75,11 @@ function parallel(environment: Environment, rank: Rank): number {
 function brokenFirst(plan: NodePlan, facts: ReadonlyMap<string, NodeFacts>): number {
   const units = facts.get(plan.node)?.units ?? {};
   return plan.release.units.every((unit) => units[unit]?.active === 'active') ? 1 : 0;
+}
+
+/** The load balancer that clients use meets a peer that has passed. */
+function holderLast(plan: NodePlan, holder: string | undefined): number {
+  return plan.node === holder ? 1 : 0;
 }
 
 /** A node with two roles takes its place by the one that is most delicate. */

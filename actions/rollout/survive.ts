@@ -2,6 +2,7 @@ import { nodesOf } from '../core/environment/nodes.ts';
 import type { Environment, EnvironmentNode, Role } from '../core/environment/schema.ts';
 import { hasCaughtUp, type Picture, serverStatus } from '../core/health.ts';
 import type { RedisFacts } from '../core/redis.ts';
+import { unitsOf } from '../core/units.ts';
 
 /**
  * Why the fleet would not survive losing this node for a while, together with the others that go `away`, or undefined when it would:
@@ -101,6 +102,10 @@ function lbMissed(picture: Picture, away: readonly EnvironmentNode[]): string | 
   const others = staying(picture, 'lb', away);
   // The only load balancer is missed by design; saying so at each rollout would make its repair impossible.
   if (others.length === 0) return undefined;
-  const well = others.some((other) => picture.facts.get(other.name)?.units.haproxy?.active === 'active');
+  const well = others.some((other) => {
+    const facts = picture.facts.get(other.name);
+    const units = unitsOf(picture.environment, other).map((unit) => facts?.units[unit]?.active);
+    return units.every((state) => state === 'active') && facts?.haproxy?.some(({ status }) => status === 'UP');
+  });
   return well ? undefined : 'no other load balancer is well';
 }

@@ -26,6 +26,14 @@ const fired = {
   duration: '{{ $value | humanizeDuration }}',
 };
 
+/** What a load balancer that shares its address knows of the two of them; null where none is shared. */
+function sharedVariables({ haproxy, network, nodes }: Environment, node: EnvironmentNode): object | null {
+  if (haproxy.shared === undefined) return null;
+  const peer = nodes.find((each) => each.roles.includes('lb') && each.name !== node.name);
+  const bits = network.vlan?.subnet.split('/')[1] ?? '';
+  return { ...haproxy.shared, bits, own: node.vlanAddress ?? '', peer: peer?.vlanAddress ?? '' };
+}
+
 /** What every template of a node may use. `primary` is the Redis node that is primary now; only seeds may depend on it. */
 export function templateVariables(
   environment: Environment,
@@ -54,5 +62,6 @@ export function templateVariables(
     app,
     haproxy,
     monitor,
+    shared: sharedVariables(environment, node),
   };
 }

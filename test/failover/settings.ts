@@ -97,6 +97,7 @@ export function haproxyCfg(): string {
     },
     app: { port: appPort },
     node: { name: 'lb-1', address: balancer.host },
+    shared: null,
     nodes: { app: appHosts.map((address, index) => ({ name: `app-${index + 1}`, address })) },
   }).text.replace('log /dev/log local0', 'log stdout format raw local0'); // there is no syslog here
 }

@@ -55,11 +55,12 @@ const names = {
   redis: ['r1', 'r2', 'r3'],
   sentinel: ['s1', 's2', 's3'],
   app: ['a1', 'a2'],
-  lb: ['l1'],
+  lb: ['l1', 'l2'],
   monitor: ['m1'],
 };
 const state: LiveState = {
   primary: 'r2',
+  balancer: 'l2',
   nodes: names,
   addresses: Object.fromEntries(
     Object.values(names)
@@ -103,6 +104,7 @@ describe('the undo plan', () => {
   };
   const live: LiveState = {
     primary: 'redis-1',
+    balancer: 'lb-2',
     nodes: Object.fromEntries(
       ['redis', 'sentinel', 'app', 'lb', 'monitor'].map((role) => [
         role,
@@ -392,7 +394,8 @@ function steadyFacts(): FleetFacts {
       'redis-2': value(following),
       'redis-3': value(following),
     },
-    haproxy: { 'lb-1': value([up('app-1'), up('app-2')]) },
+    haproxy: { 'lb-1': value([up('app-1'), up('app-2')]), 'lb-2': value([up('app-1'), up('app-2')]) },
+    shared: { 'lb-1': value(false), 'lb-2': value(true) },
     ready: value(200),
   };
 }

@@ -14,7 +14,7 @@ import { instances, labEnvironment } from './environment-fixture.ts';
 
 const environment = labEnvironment();
 const fleetSecret = new Secret('a fleet secret of at least thirty-two characters');
-const empty: Live = { instances: [], addresses: new Map() };
+const empty: Live = { instances: [], addresses: new Map(), vlans: new Map() };
 
 /** Linode as provision leaves it. */
 function complete(): Live {
@@ -24,6 +24,12 @@ function complete(): Live {
     vpc: { id: 1, region: 'lab-1', subnets: [{ id: 2, ipv4: '198.18.0.0/24' }] },
     firewall: { id: 3, rules: firewallRules(environment), instanceIds: all.map((each) => each.id) },
     addresses: new Map(all.map((each, index) => [each.id, environment.nodes[index]?.address ?? ''])),
+    vlans: new Map(
+      all.flatMap((each, index) => {
+        const address = environment.nodes[index]?.vlanAddress;
+        return address === undefined ? [] : [[each.id, `firedrill-lab ${address}/24`] as const];
+      }),
+    ),
   };
 }
 

@@ -74,6 +74,7 @@ export function blank(node: string): NodeFacts {
     redis: undefined,
     sentinel: undefined,
     haproxy: undefined,
+    holdsShared: undefined,
     health: undefined,
   };
 }

@@ -1,4 +1,5 @@
 import type { Environment, EnvironmentNode } from './schema.ts';
+import { sharedChecks } from './shared-checks.ts';
 
 /** A mistake at a place in the document, with the fix. */
 export interface Mistake {
@@ -20,7 +21,9 @@ export function crossChecks(parsed: ParsedSections): Mistake[] {
   return [
     ...duplicates(nodes, 'name', 'Give each node its own name'),
     ...duplicates(nodes, 'address', 'Give each node its own address'),
+    ...duplicates(nodes, 'vlanAddress', 'Give each node its own address'),
     ...outsideSubnet(nodes, parsed.network?.subnet),
+    ...sharedChecks(nodes, parsed, complete),
     ...misplacedPrimary(nodes),
     ...tooFewScrapes(parsed.monitor),
     ...(complete
@@ -32,12 +35,12 @@ export function crossChecks(parsed: ParsedSections): Mistake[] {
   ];
 }
 
-type Indexed = { readonly node: EnvironmentNode; readonly index: number };
+export type Indexed = { readonly node: EnvironmentNode; readonly index: number };
 
-function duplicates(nodes: readonly Indexed[], key: 'name' | 'address', fix: string): Mistake[] {
+function duplicates(nodes: readonly Indexed[], key: 'name' | 'address' | 'vlanAddress', fix: string): Mistake[] {
   return nodes.flatMap(({ node, index }, position) => {
     const first = nodes.slice(0, position).find((other) => other.node[key] === node[key]);
-    if (first === undefined) return [];
+    if (node[key] === undefined || first === undefined) return [];
     return [{ path: ['nodes', index, key], what: `${key} ${node[key]} is already used by nodes[${first.index}]`, fix }];
   });
 }

@@ -7,6 +7,7 @@ const ms = (description: string) =>
 const port = (value: number) => z.int().min(1).max(65535).default(value);
 const percent = (description: string) => z.number().positive().max(100).describe(`${description} (%)`);
 const count = (description: string) => z.int().positive().describe(description);
+const cidr = z.cidrv4('write a subnet, e.g. 10.0.0.0/24');
 const ipv4 = z.ipv4('write an IPv4 address, e.g. 10.0.0.11');
 const name = z
   .string()
@@ -42,6 +43,9 @@ export const scenarioNames = [
   'app-kill',
   'app-hang',
   'app-power-off',
+  'lb-kill',
+  'lb-hang',
+  'lb-power-off',
   'clock-jump',
   'packet-loss',
   'slow-network',
@@ -56,6 +60,9 @@ export const nodeSchema = z.strictObject({
   name: name.describe('Host name; also the end of the Linode label'),
   roles: z.array(z.enum(roles)).min(1).describe('What runs here; redis and sentinel may share a node'),
   address: ipv4.describe('The private address, inside network.subnet'),
+  vlanAddress: ipv4
+    .optional()
+    .describe('Its own address in network.vlan; each load balancer has one where two share an address'),
   primary: z
     .boolean()
     .default(false)
@@ -74,7 +81,18 @@ const linode = z.strictObject({
 });
 
 const network = z.strictObject({
-  subnet: z.cidrv4('write a subnet, e.g. 10.0.0.0/24').describe('The VPC subnet that holds every node'),
+  subnet: cidr.describe('The VPC subnet that holds every node'),
+  vlan: z
+    .strictObject({
+      label: z
+        .string()
+        .regex(/^[A-Za-z0-9](-?[A-Za-z0-9])*$/, 'use letters, digits and single hyphens')
+        .max(64)
+        .describe('Of the VLAN, which the clients of the shared address are in too'),
+      subnet: cidr.describe('Its addresses; none of network.subnet'),
+    })
+    .optional()
+    .describe('Layer 2, which a VPC is not: what two load balancers need to share an address'),
 });
 
 const ssh = z
@@ -91,6 +109,7 @@ const packages = z
   .strictObject({
     redis: z.string(),
     haproxy: z.string(),
+    keepalived: z.string().optional().describe('Where two load balancers share an address'),
     prometheus: z.string(),
   })
   .describe('Upstream versions; the exact build that the archive had is recorded in the release');
@@ -155,6 +174,31 @@ const app = z
   })
   .prefault({});
 
+/** The address that two load balancers share. */
+const shared = z
+  .strictObject({
+    protocol: z
+      .literal(
+        'vrrp',
+        'write vrrp, which moves an address of network.vlan; a public address, which Linode moves by BGP, is not supported',
+      )
+      .describe('vrrp: keepalived moves the address, inside the VLAN'),
+    address: ipv4.describe('The address, inside network.vlan.subnet; no node has it for itself'),
+    routerId: z.int().min(1).max(255).default(51).describe("VRRP's virtual_router_id, one of its own in the VLAN"),
+    advertIntervalMs: z
+      .int('write whole milliseconds, e.g. 200')
+      .min(20)
+      .max(40_000)
+      .multipleOf(10, 'write a multiple of 10, as VRRP counts')
+      .default(200)
+      .describe('Between two signs of life of who holds it; after three of them the other takes over (ms)'),
+    checkIntervalMs: ms('Between two questions to the HAProxy beside').default(250),
+    hungAfterMs: ms('An HAProxy that gives no answer for so long is killed, and the address moves').default(500),
+    leaveMs: ms('The longest that one who leaves in order waits for the end of its connections').default(5000),
+  })
+  .optional()
+  .describe('The address that clients use where there are two load balancers');
+
 const haproxy = z
   .strictObject({
     port: port(80),
@@ -173,6 +217,7 @@ const haproxy = z
     fall: count('Failed checks before a server counts as down').default(2),
     rise: count('Good checks before a server counts as up').default(2),
     maxConnections: count('maxconn').default(10_000),
+    shared,
   })
   .prefault({});
 
@@ -189,7 +234,10 @@ const alertRules = z
     replicaLagForMs: ms('A replica lags').default(30_000),
     sentinelDownForMs: ms('A Sentinel does not answer, or the Sentinels disagree').default(15_000),
     backendDownForMs: ms('HAProxy has a server down').default(5000),
-    loadBalancerDownForMs: ms("The load balancer's URL does not answer").default(10_000),
+    loadBalancerDownForMs: ms("A load balancer's URL does not answer").default(10_000),
+    sharedAddressForMs: ms('Nobody holds the shared address, or two do; at least two scrapes of a machine').default(
+      45_000,
+    ),
     rateWindowMs: ms('The window of rates; at least four scrapes').default(60_000),
     latencyMs: ms('The slowest hundredth of the requests takes longer').default(500),
     latencyForMs: ms('Requests are slow').default(120_000),

@@ -1,4 +1,5 @@
 import type {
+  Config,
   CreateFirewallPayload,
   CreateLinodeRequest,
   CreateVPCPayload,
@@ -33,6 +34,8 @@ export interface LinodeApi {
   getInstance(id: number): Promise<Linode>;
   /** Creates the instance, or finds the one that an unclear earlier try created. Keeps Linode's limit of 20 in 15 s. */
   createInstance(data: CreateLinodeRequest & { label: string }): Promise<Linode>;
+  /** Its configuration profiles, with their interfaces. */
+  listConfigs(id: number): Promise<Config[]>;
   updateTags(id: number, tags: readonly string[]): Promise<Linode>;
   /** Each waits while Linode is busy with the instance, and returns when Linode has taken the order, not when it is carried out. */
   bootInstance(id: number): Promise<void>;
@@ -98,6 +101,7 @@ export function linodeApi(options: LinodeApiOptions): LinodeApi {
         },
         () => api.listInstances({ label: data.label }),
       ),
+    listConfigs: (id) => list(`list configurations of ${id}`, (params) => linode.getLinodeConfigs(id, params)),
     updateTags: (id, tags) => again(`tag instance ${id}`, () => linode.updateLinode(id, { tags: [...tags] })),
     bootInstance: (id) => order('boot', id, () => linode.linodeBoot(id), ['booting', 'running']),
     shutdownInstance: (id) => order('shut down', id, () => linode.linodeShutdown(id), ['shutting_down', 'offline']),

@@ -36,10 +36,14 @@ keep_down() {
   systemctl daemon-reload
 }
 
+# The unit's process with its children: HAProxy's master serves nobody itself.
+family() { pids="$pid $(pgrep -P "$pid" | tr '\n' ' ')"; }
+
 # The shell's own kill: nothing lies between the line and the signal but the line.
 signal() {
   echo "now $(date +%s%N)"
-  kill -s "$1" "$pid"
+  # shellcheck disable=SC2086 # a list of numbers
+  kill -s "$1" ${pids:-$pid}
   echo "done $(date +%s%N)"
 }
 
@@ -70,6 +74,7 @@ case $action in
     ;;
   hang)
     main_pid
+    family
     signal STOP
     ;;
   pause)
@@ -85,7 +90,9 @@ case $action in
     fi
     pid=$(systemctl show --property MainPID --value "$unit")
     if [ "$pid" -gt 1 ]; then
-      kill -s CONT "$pid" 2> /dev/null || true
+      family
+      # shellcheck disable=SC2086 # a list of numbers
+      kill -s CONT $pids 2> /dev/null || true
     fi
     systemctl reset-failed "$unit" 2> /dev/null || true
     systemctl start "$unit"

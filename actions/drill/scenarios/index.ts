@@ -8,6 +8,9 @@ import { clockJump } from './clock-jump.ts';
 import { doubleFailover } from './double-failover.ts';
 import { fleetColdStart } from './fleet-cold-start.ts';
 import { laggingReplicaThenKill } from './lagging-replica-then-kill.ts';
+import { lbHang } from './lb-hang.ts';
+import { lbKill } from './lb-kill.ts';
+import { lbPowerOff } from './lb-power-off.ts';
 import { leaderCrash } from './leader-crash.ts';
 import { minorityPartition } from './minority-partition.ts';
 import { packetLoss } from './packet-loss.ts';
@@ -57,6 +60,9 @@ export const scenarios: Readonly<Record<ScenarioName, Scenario>> = {
   'app-kill': appKill,
   'app-hang': appHang,
   'app-power-off': appPowerOff,
+  'lb-kill': lbKill,
+  'lb-hang': lbHang,
+  'lb-power-off': lbPowerOff,
   'clock-jump': clockJump,
   'packet-loss': packetLoss,
   'slow-network': slowNetwork,

@@ -1,4 +1,4 @@
-import { unitOf } from '../fleet.ts';
+import { unitOf } from '../../core/units.ts';
 import { unitFault } from './faults.ts';
 import type { Scenario } from './scenario.ts';
 

@@ -5,6 +5,8 @@ import type { NodeScript } from '../node-script.ts';
 export interface LiveState {
   /** Names, in the order of the environment file. */
   readonly primary: string;
+  /** The load balancer that clients are served by: the holder of the shared address, or the only one. */
+  readonly balancer: string;
   readonly nodes: Readonly<Record<Role, readonly string[]>>;
   /** Private addresses, by name. */
   readonly addresses: Readonly<Record<string, string>>;
@@ -62,8 +64,11 @@ export interface Scenario {
   readonly recovery: 'fault' | 'return' | 'stall';
   /** The longest time that passes, unless the environment says otherwise (ms). */
   readonly budgetMs: number;
-  /** How many requests may fail because of it: those in flight on what dies, or all of a whole outage. */
-  readonly mayFail: number;
+  /**
+   * How many requests may fail because of it: those in flight on what dies, or all of a whole outage. `dueWithinMs`: all that came
+   * within so long after the fault, and none later: they were in the hands of the only one that clients knew.
+   */
+  readonly mayFail: number | { readonly dueWithinMs: number };
   /** The alert that must fire before the fault is undone; null: none may. */
   readonly alert: string | null;
 }

@@ -11,8 +11,9 @@ export interface Unsteady {
 
 /** All that keeps the fleet from its steady state; none when it is steady. Pure. */
 export function findUnsteady(environment: Environment, facts: FleetFacts): Unsteady[] {
-  const silent = [facts.units, facts.sentinels, facts.redis, facts.haproxy, facts.monitors].flatMap((answers) =>
-    Object.entries(answers).flatMap(([node, answer]) => ('error' in answer ? [{ node, what: answer.error }] : [])),
+  const silent = [facts.units, facts.sentinels, facts.redis, facts.haproxy, facts.shared, facts.monitors].flatMap(
+    (answers) =>
+      Object.entries(answers).flatMap(([node, answer]) => ('error' in answer ? [{ node, what: answer.error }] : [])),
   );
   const told = environment.nodes.filter((node) => silent.every((each) => each.node !== node.name));
   return [...silent, ...unwell(environment, facts, told), ...ready(facts)];
@@ -22,6 +23,11 @@ export function findUnsteady(environment: Environment, facts: FleetFacts): Unste
 export function agreedPrimary(facts: FleetFacts): string | undefined {
   const [first, ...others] = named(facts);
   return others.every((host) => host === first) ? first : undefined;
+}
+
+/** The load balancer that has the shared address; undefined when none is shared, or nobody has it. Pure. */
+export function sharedHolder({ shared }: FleetFacts): string | undefined {
+  return Object.keys(shared).find((node) => answered(shared[node]));
 }
 
 function named(facts: FleetFacts): (string | undefined)[] {
@@ -50,6 +56,7 @@ function look(node: string, facts: FleetFacts): NodeLook {
     redis: answered(facts.redis[node]),
     sentinel: answered(facts.sentinels[node]),
     haproxy: answered(facts.haproxy[node]),
+    holdsShared: answered(facts.shared[node]),
     health: undefined,
   };
 }

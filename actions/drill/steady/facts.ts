@@ -2,7 +2,9 @@ import { messageOf } from '../../core/errors.ts';
 import { type HaproxyServer, readHaproxy } from '../../core/haproxy.ts';
 import { type RedisFacts, readRedis } from '../../core/redis.ts';
 import { readSentinelView, type SentinelView } from '../../core/sentinel.ts';
-import { type Fleet, type FleetNode, fleetNodes, unitOf } from '../fleet.ts';
+import { holdsShared, sharedCommand } from '../../core/shared-address.ts';
+import { unitsOf } from '../../core/units.ts';
+import { type Fleet, type FleetNode, fleetNodes } from '../fleet.ts';
 import { getFrom } from '../http.ts';
 
 /** What a node answered, or why it didn't. */
@@ -16,6 +18,8 @@ export interface FleetFacts {
   readonly sentinels: Answers<SentinelView>;
   readonly redis: Answers<RedisFacts>;
   readonly haproxy: Answers<readonly HaproxyServer[]>;
+  /** Of each load balancer that shares an address: whether it has it. */
+  readonly shared: Answers<boolean>;
   /** Who watches everybody else is watched here: Prometheus and Alertmanager are ready, or nobody would be told. */
   readonly monitors: Answers<'ready'>;
   /** Status of /readyz through the load balancer. */
@@ -27,9 +31,10 @@ const answerTimeoutMs = 3000;
 /** Asks everybody at the same time. Never throws: no answer is a fact, too. */
 export async function readFleet(fleet: Fleet): Promise<FleetFacts> {
   const masterName = fleet.environment.sentinel.masterName;
-  const [units, sentinels, redis, haproxy, monitors, ready] = await Promise.all([
+  const address = fleet.environment.haproxy.shared?.address;
+  const [units, sentinels, redis, haproxy, shared, monitors, ready] = await Promise.all([
     ask(fleet.nodes, async (node) => {
-      const names = node.roles.map((role) => unitOf[role]);
+      const names = unitsOf(fleet.environment, node);
       const command = `systemctl is-active ${names.join(' ')}`; // names from this program, not from outside
       const { stdout } = await node.ssh.exec(command, { timeoutMs: answerTimeoutMs });
       const states = stdout.trim().split('\n');
@@ -38,6 +43,9 @@ export async function readFleet(fleet: Fleet): Promise<FleetFacts> {
     ask(fleetNodes(fleet, 'sentinel'), (node) => readSentinelView(fleet.sentinel(node), masterName)),
     ask(fleetNodes(fleet, 'redis'), (node) => readRedis(fleet.redis(node))),
     ask(fleetNodes(fleet, 'lb'), (node) => readHaproxy(node.ssh, answerTimeoutMs)),
+    ask(address === undefined ? [] : fleetNodes(fleet, 'lb'), async (node) =>
+      holdsShared((await node.ssh.exec(sharedCommand(address ?? ''), { timeoutMs: answerTimeoutMs })).stdout),
+    ),
     ask(fleetNodes(fleet, 'monitor'), (node) => mustWatch(node, fleet.environment.monitor)),
     answerOf(async () => {
       const response = await fetch(`${fleet.publicUrl}/readyz`, { signal: AbortSignal.timeout(answerTimeoutMs) });
@@ -45,7 +53,7 @@ export async function readFleet(fleet: Fleet): Promise<FleetFacts> {
       return response.status;
     }),
   ]);
-  return { units, sentinels, redis, haproxy, monitors, ready };
+  return { units, sentinels, redis, haproxy, shared, monitors, ready };
 }
 
 async function mustWatch(node: FleetNode, ports: { port: number; alertmanagerPort: number }): Promise<'ready'> {

@@ -6,7 +6,7 @@ import { FiredrillError } from '../../core/errors.ts';
 import { nowMs } from '../clock.ts';
 import { type Fleet, nodeAt } from '../fleet.ts';
 import type { LiveState } from '../scenarios/index.ts';
-import { agreedPrimary, findUnsteady, type Unsteady } from './checks.ts';
+import { agreedPrimary, findUnsteady, sharedHolder, type Unsteady } from './checks.ts';
 import { readFleet } from './facts.ts';
 
 const intervalMs = 250;
@@ -30,6 +30,7 @@ export async function proveSteady(fleet: Fleet, phase: string, signal?: AbortSig
     const facts = await readFleet(fleet);
     const found = findUnsteady(fleet.environment, facts);
     const address = agreedPrimary(facts);
+    const holder = sharedHolder(facts);
     if (found.length > 0 || address === undefined || (primary !== undefined && address !== primary)) {
       // A change of the primary is a flap, too.
       steadySince = undefined;
@@ -37,17 +38,17 @@ export async function proveSteady(fleet: Fleet, phase: string, signal?: AbortSig
     } else steadySince ??= askedAt;
     primary = address;
     if (steadySince !== undefined && primary !== undefined && nowMs() - steadySince >= steadyMs)
-      return liveState(fleet, nodeAt(fleet, primary).name);
+      return liveState(fleet, nodeAt(fleet, primary).name, holder);
     if (nowMs() - startedAt > steadyTimeoutMs) throw unsteadyError(last, steadyTimeoutMs, phase);
     await sleep(intervalMs);
   }
 }
 
-function liveState(fleet: Fleet, primary: string): LiveState {
+function liveState(fleet: Fleet, primary: string, holder: string | undefined): LiveState {
   const names = (role: Role) => nodesOf(fleet.environment, role).map((node) => node.name);
   const nodes = Object.fromEntries(roles.map((role) => [role, names(role)])) as Record<Role, string[]>;
   const addresses = Object.fromEntries(fleet.nodes.map((node) => [node.name, node.address]));
-  return { primary, nodes, addresses };
+  return { primary, balancer: holder ?? nodes.lb[0] ?? '', nodes, addresses };
 }
 
 function unsteadyError(last: readonly Unsteady[], timeoutMs: number, phase: string): FiredrillError {

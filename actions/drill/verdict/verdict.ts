@@ -78,7 +78,8 @@ export function judge(scenario: Judged, budgetMs: number, recording: Recording):
   const before = failed.filter((request) => request.endedAt < toldAt);
   const outage = scenario.recovery === 'return';
   const whileHealing = outage ? 0 : failed.filter((request) => request.intendedAt >= healAt).length;
-  const during = failed.length - before.length - whileHealing;
+  const excused = failed.filter((request) => isExcused(scenario, request, recording)).length;
+  const during = failed.length - before.length - whileHealing - excused;
   const switched = phases.announcedMs !== null || phases.promotedMs !== null;
   const noFailover = typeof scenario.failovers === 'number' && scenario.failovers > 0 && !switched;
   const probeLate = lag.p99Ms > Math.max(trustedLagMs, budgetMs * trustedLagShare) || lag.maxMs > budgetMs / 2;
@@ -88,7 +89,7 @@ export function judge(scenario: Judged, budgetMs: number, recording: Recording):
   const reasons = [
     ...(recording.objections ?? []),
     late(scenario, recovery, budgetMs),
-    said(during > scenario.mayFail, `${plural(during, 'request')} failed, at most ${scenario.mayFail} may`),
+    tooManyFailed(scenario.mayFail, during),
     said(lost > 0, `${plural(lost, 'acknowledged write')} lost`),
     said(count('twice') > 0, `${plural(count('twice'), 'write')} applied twice`),
     said(count('unwritten') > 0, `${plural(count('unwritten'), 'value')} that nobody wrote, or that was refused`),
@@ -129,6 +130,18 @@ export function judge(scenario: Judged, budgetMs: number, recording: Recording):
     lag,
     alert: alertOf(scenario.alert, recording),
   };
+}
+
+/** It was in the hands of what died, or was sent to it before anybody else could take its place. */
+function isExcused({ mayFail }: Judged, { intendedAt, endedAt }: Request, { toldAt, faultAt }: Recording) {
+  return typeof mayFail === 'object' && endedAt >= toldAt && intendedAt < faultAt + mayFail.dueWithinMs;
+}
+
+function tooManyFailed(mayFail: Judged['mayFail'], failed: number): string | undefined {
+  if (typeof mayFail === 'number')
+    return said(failed > mayFail, `${plural(failed, 'request')} failed, at most ${mayFail} may`);
+  const late = `${ms(mayFail.dueWithinMs)} after the fault or later`;
+  return said(failed > 0, `${plural(failed, 'request')} failed that came ${late}, and none of those may`);
 }
 
 function wrongAlert(wanted: string | null, { rules, fired }: AlertsSeen): string | undefined {

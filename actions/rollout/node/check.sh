@@ -119,6 +119,7 @@ check() { # CHECKER PATH
     redis) check_redis ;;
     sentinel) check_sentinel ;;
     haproxy) timeout 20 haproxy -c -dW -f "$2" ;;
+    keepalived) timeout 20 keepalived --config-test --use-file "$2" ;;
     sessiond) timeout 20 /usr/local/bin/sessiond --check --config "$2" ;;
     promtool) timeout 20 promtool check config "$2" ;;
     rules) timeout 20 promtool check rules --lint=all --lint-fatal "$2" ;;

@@ -2,14 +2,14 @@
 # Says what a node has and does: for each fact a line MARK, blank, NAME; what a command printed; an empty line; MARK:EXIT CODE. The first
 # line is MARK, which the caller makes up, so that nothing printed can be taken for it. Changes nothing.
 # The controller reads the outputs; see facts.ts. Sent on standard input, since a new node has nothing of ours.
-#   sh -s -- DIGEST UNITS PACKAGES REDIS_PORT SENTINEL_PORT MASTER_NAME HAPROXY HEALTH_URL MARK
+#   sh -s -- DIGEST UNITS PACKAGES REDIS_PORT SENTINEL_PORT MASTER_NAME HAPROXY HEALTH_URL SHARED_ADDRESS MARK
 # DIGEST is the release that the node should have: what others hold is told, so that the controller can tell the difference. `any` tells
 # of all that the node could go back to; `state` tells only which there are. UNITS and PACKAGES are comma lists; `-` leaves a part out.
 # A process costs a millisecond, and all nodes of a small fleet are asked again and again: few are started here.
 set -eu
 
 state=/var/lib/firedrill
-digest=$1 units=$2 packages=$3 redis_port=$4 sentinel_port=$5 master=$6 haproxy=$7 health=$8 mark=$9
+digest=$1 units=$2 packages=$3 redis_port=$4 sentinel_port=$5 master=$6 haproxy=$7 health=$8 shared=$9 mark=${10}
 
 fact() { # NAME COMMAND...; a function in place of the command has a limit of its own
   printf '%s %s\n' "$mark" "$1"
@@ -123,5 +123,7 @@ words "$units"
 [ "$redis_port" = - ] || fact redis redis_info
 [ "$sentinel_port" = - ] || fact sentinel sentinel_view
 [ "$haproxy" = - ] || fact haproxy haproxy_stat
+# With the prefix that keepalived gives it; on lo it always is.
+[ "$shared" = - ] || fact shared timeout 2 ip -o -4 address show to "$shared/32" up
 [ "$health" = - ] || fact health timeout 3 curl -sS -m 2 -o /dev/null -w '%{http_code}' "$health"
 fact end true

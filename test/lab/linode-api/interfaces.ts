@@ -4,6 +4,8 @@ import { nextId, type Region, type StoredInterface } from './types.ts';
 
 interface InterfaceBody {
   readonly purpose: 'public' | 'vlan' | 'vpc';
+  readonly label?: string | null;
+  readonly ipam_address?: string | null;
   readonly primary?: boolean;
   readonly vpc_id?: number | null;
   readonly subnet_id?: number | null;
@@ -21,6 +23,7 @@ export function readInterfaces(region: Region, bodies: readonly unknown[]): Stor
 
 function readInterface(region: Region, body: InterfaceBody, field: string): StoredInterface {
   const base = { id: nextId(region), purpose: body.purpose, primary: body.primary ?? false };
+  if (body.purpose === 'vlan') return { ...base, ...readVlan(region, body, field) };
   if (body.purpose !== 'vpc') return { ...base, vpcId: null, subnetId: null, address: null };
   const vpc = region.store.data.vpcs.find((each) => each.subnets.some((subnet) => subnet.id === body.subnet_id));
   const subnet = vpc?.subnets.find((each) => each.id === body.subnet_id);
@@ -36,6 +39,17 @@ function readInterface(region: Region, body: InterfaceBody, field: string): Stor
   return { ...base, vpcId: vpc.id, subnetId: subnet.id, address };
 }
 
+/** A VLAN is there as soon as somebody is in it. */
+function readVlan(region: Region, { label, ipam_address: ipamAddress }: InterfaceBody, field: string) {
+  if (!label) throw refuse('A VLAN has a label', `${field}.label`);
+  if (!ipamAddress) throw refuse('the lab wants the VLAN address to be named', `${field}.ipam_address`);
+  const taken = region.store.data.instances.some((instance) =>
+    instance.interfaces.some((each) => each.label === label && each.ipamAddress === ipamAddress),
+  );
+  if (taken) throw refuse(`${ipamAddress} is already in use`, `${field}.ipam_address`);
+  return { vpcId: null, subnetId: null, address: null, label, ipamAddress };
+}
+
 /** An interface as an instance's configuration shows it. */
 export function interfaceView(each: StoredInterface, running: boolean): Record<string, unknown> {
   return {
@@ -43,8 +57,8 @@ export function interfaceView(each: StoredInterface, running: boolean): Record<s
     purpose: each.purpose,
     primary: each.primary,
     active: running,
-    label: null,
-    ipam_address: null,
+    label: each.label ?? null,
+    ipam_address: each.ipamAddress ?? null,
     vpc_id: each.vpcId,
     subnet_id: each.subnetId,
     ip_ranges: [],

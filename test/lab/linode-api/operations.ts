@@ -4,6 +4,7 @@ import { specsOf } from './catalog.ts';
 import {
   type EventAction,
   type InstanceStatus,
+  type MachineSpec,
   type MachineState,
   nextId,
   type Region,
@@ -102,6 +103,7 @@ async function act(region: Region, instance: StoredInstance, action: EventAction
             each.purpose === 'vpc' && each.address !== null ? [each.address] : [],
           ),
         ],
+        ...vlanOf(instance),
         diskMb: specsOf(instance.type).disk ?? 0,
         userData: instance.userData,
       });
@@ -119,6 +121,13 @@ async function act(region: Region, instance: StoredInstance, action: EventAction
     case 'linode_delete':
       await machines.destroy(instance.machine);
   }
+}
+
+function vlanOf({ interfaces }: StoredInstance): Pick<MachineSpec, 'vlan'> {
+  const [vlan] = interfaces.flatMap(({ label, ipamAddress }) =>
+    label === undefined || ipamAddress === undefined ? [] : [{ label, address: ipamAddress }],
+  );
+  return vlan === undefined ? {} : { vlan };
 }
 
 function forget(region: Region, instance: StoredInstance): void {

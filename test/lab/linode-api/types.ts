@@ -21,6 +21,8 @@ export interface MachineSpec {
   readonly hostname: string;
   /** The public address first, then the VPC's. */
   readonly addresses: readonly string[];
+  /** Its interface in a VLAN, eth2; the address with its prefix length. */
+  readonly vlan?: { readonly label: string; readonly address: string };
   /** Of its type. */
   readonly diskMb: number;
   /** Decoded; empty when the request had none. */
@@ -43,6 +45,9 @@ export interface StoredInterface {
   vpcId: number | null;
   subnetId: number | null;
   address: string | null;
+  /** Of a VLAN. */
+  label?: string;
+  ipamAddress?: string;
 }
 
 export interface StoredInstance {

@@ -3,6 +3,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { FiredrillError } from '../../../actions/core/errors.ts';
 import { run, tryRun } from './exec.ts';
 import { bridge, type Lab, machineId } from './lab.ts';
+import type { Vlan } from './record.ts';
 
 const namespaces = '/run/netns';
 
@@ -19,13 +20,33 @@ export function bridgeLines(): string[] {
 }
 
 /** `ip -batch` lines, in the lab's namespace, that plug the machine's cable in. */
-export function cableLines(id: string, mac: string): string[] {
-  const port = portName(id);
+export function cableLines(id: string, mac: string, { port, device, to } = firstCable(id)): string[] {
   return [
-    `link add ${port} type veth peer name eth0 address ${mac} netns ${id}`,
-    `link set ${port} master ${bridge.name}`,
+    `link add ${port} type veth peer name ${device} address ${mac} netns ${id}`,
+    `link set ${port} master ${to}`,
     `link set ${port} up`,
   ];
+}
+
+const firstCable = (id: string) => ({ port: portName(id), device: 'eth0', to: bridge.name as string });
+const vlanCable = (id: string, { label }: Vlan) => ({
+  port: portName(`${id} vlan`),
+  device: 'eth2',
+  to: vlanName(label),
+});
+
+/** The bridge that is a VLAN of that label. */
+export function vlanName(label: string): string {
+  return portName(`vlan ${label}`);
+}
+
+/** The lab's own address in a VLAN, the first of its subnet, with the prefix length of a machine's there. Pure. */
+export function labInVlan(address: string): string {
+  const [host = '', bits = '24'] = address.split('/');
+  const bytes = host.split('.').map(Number);
+  const size = 2 ** (32 - Number(bits));
+  const first = Math.floor(bytes.reduce((sum, byte) => sum * 256 + byte, 0) / size) * size + 1;
+  return `${[24, 16, 8, 0].map((shift) => Math.floor(first / 2 ** shift) % 256).join('.')}/${bits}`;
 }
 
 /** `ip -batch` lines in the machine's namespace. */
@@ -74,7 +95,7 @@ export async function downNetwork(lab: Lab): Promise<void> {
 }
 
 /** A fresh namespace for the machine, plugged into the bridge: eth0 with its addresses, as after a power-on. */
-export async function attachMachine(lab: Lab, name: string, addresses: readonly string[]): Promise<void> {
+export async function attachMachine(lab: Lab, name: string, addresses: readonly string[], vlan?: Vlan): Promise<void> {
   const id = machineId(lab, name);
   const [first] = addresses;
   if (first === undefined) throw new FiredrillError({ code: 'bug', node: name, what: 'a machine without an address' });
@@ -82,13 +103,28 @@ export async function attachMachine(lab: Lab, name: string, addresses: readonly 
   await run(['ip', 'netns', 'add', id]);
   await batch(lab.name, cableLines(id, macOf(first)));
   await batch(id, addressLines(addresses));
+  if (vlan !== undefined) await attachToVlan(lab, id, vlan);
+}
+
+async function attachToVlan(lab: Lab, id: string, vlan: Vlan): Promise<void> {
+  const own = labInVlan(vlan.address);
+  const [host = ''] = vlan.address.split('/');
+  const options = ['address', macOf(own.split('/')[0] ?? ''), 'type', 'bridge', 'forward_delay', '0'];
+  // Whoever comes first makes it; two may come at the same time.
+  await tryRun(['ip', '-n', lab.name, 'link', 'add', vlanName(vlan.label), ...options, 'mcast_snooping', '0']);
+  await batch(lab.name, [
+    `addr replace ${own} dev ${vlanName(vlan.label)}`,
+    `link set ${vlanName(vlan.label)} up`,
+    ...cableLines(id, macOf(host), vlanCable(id, vlan)),
+  ]);
+  await batch(id, [`addr add ${vlan.address} dev eth2`, 'link set eth2 up']);
 }
 
 /** Pulls the cable and forgets the namespace with all that was set in it (addresses, nftables, tc). */
 export async function detachMachine(lab: Lab, name: string): Promise<void> {
   const id = machineId(lab, name);
   // The namespace goes when its last process and name are gone; the cable goes at once.
-  await tryRun(['ip', '-n', lab.name, 'link', 'del', portName(id)]);
+  for (const port of [portName(id), portName(`${id} vlan`)]) await tryRun(['ip', '-n', lab.name, 'link', 'del', port]);
   if (existsSync(`${namespaces}/${id}`)) await run(['ip', 'netns', 'del', id]);
 }
 

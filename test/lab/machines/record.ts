@@ -3,12 +3,19 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { FiredrillError } from '../../../actions/core/errors.ts';
 import { type Lab, machineDir, machineId, machinesDir } from './lab.ts';
 
+export interface Vlan {
+  readonly label: string;
+  readonly address: string;
+}
+
 export interface MachineSpec {
   /** Names the machine in the lab: lower-case letters, digits, hyphens. */
   readonly name: string;
   readonly hostname: string;
   /** IPv4, without prefix; all on eth0. */
   readonly addresses: readonly string[];
+  /** A second cable, eth2, into a VLAN; the address with its prefix length. */
+  readonly vlan?: Vlan;
   /** The size of its disk, in MB. */
   readonly diskMb: number;
   /** cloud-config, as text. */
@@ -20,6 +27,7 @@ export interface MachineRecord {
   readonly name: string;
   readonly hostname: string;
   readonly addresses: readonly string[];
+  readonly vlan?: Vlan;
   readonly diskMb: number;
   readonly instanceId: string;
 }
@@ -33,6 +41,7 @@ export function writeRecord(lab: Lab, spec: MachineSpec): MachineRecord {
     name: spec.name,
     hostname: spec.hostname,
     addresses: spec.addresses,
+    ...(spec.vlan === undefined ? {} : { vlan: spec.vlan }),
     diskMb: spec.diskMb,
     instanceId: `lab-${randomUUID()}`,
   };

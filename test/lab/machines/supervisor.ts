@@ -34,7 +34,7 @@ export async function powerOn(lab: Lab, image: string, record: MachineRecord): P
 async function launch(lab: Lab, image: string, record: MachineRecord): Promise<Power> {
   const id = machineId(lab, record.name);
   const dir = machineDir(lab, record.name);
-  await attachMachine(lab, record.name, record.addresses);
+  await attachMachine(lab, record.name, record.addresses, record.vlan);
   await mountDisk(dir, record.diskMb);
   await mountOverlay({ lower: image, dir });
   const kind = cgroupKind();
