@@ -31,16 +31,73 @@ function placeOf(needle: string): string {
 }
 
 describe('the environment files that come with the repository', () => {
-  it.each(['lab', 'production'])('%s.yaml is valid and has the reference topology', (name) => {
+  it.each([
+    ['lab', 2],
+    ['production', 1],
+  ])('%s.yaml is valid and has the reference topology', (name, balancers) => {
     const environment = loadEnvironment(`environments/${name}.yaml`);
     expect(environment.name).toBe(name);
     const sizes = (['redis', 'sentinel', 'app', 'lb', 'monitor'] as const).map(
       (role) => nodesOf(environment, role).length,
     );
-    expect(sizes).toEqual([3, 3, 2, 1, 1]);
+    expect(sizes).toEqual([3, 3, 2, balancers, 1]);
     expect(initialPrimary(environment).name).toBe('redis-1');
   });
 });
+
+const shared = '  shared: { protocol: vrrp, address: 192.0.2.40, hungAfterMs: 800 }\n';
+const secondBalancer = / {2}- \{ name: lb-2.*\n/;
+const sharedCases: [string, [string | RegExp, string][], RegExp][] = [
+  [
+    'two load balancers that share nothing',
+    [[shared, '']],
+    /lb-1, lb-2 have the role lb and share no address.*Set haproxy\.shared.*BGP, is not supported/,
+  ],
+  [
+    'a load balancer that shares with nobody',
+    [[secondBalancer, '']],
+    /shared by exactly two load balancers, and lb-1 has the role lb\. Give the role lb to two nodes/,
+  ],
+  [
+    'a scenario that kills the only load balancer',
+    [
+      [shared, ''],
+      [secondBalancer, ''],
+    ],
+    /lb-kill needs two load balancers that share an address, and here is only one/,
+  ],
+  [
+    'an address that would move by BGP',
+    [['protocol: vrrp', 'protocol: bgp']],
+    /haproxy\.shared\.protocol is "bgp"\. .*vrrp.*BGP, is not supported/,
+  ],
+  [
+    'a shared address without a VLAN',
+    [[/ {2}vlan: .*\n/, '']],
+    /there is no VLAN for VRRP to move the address in\. Set network\.vlan\. .*BGP/,
+  ],
+  ['a shared address that a node has', [['address: 192.0.2.40', 'address: 192.0.2.41']], /192\.0\.2\.41 is lb-1's own/],
+  [
+    'a shared address outside the VLAN',
+    [['address: 192.0.2.40', 'address: 198.18.0.40']],
+    /198\.18\.0\.40 is not a host address of network\.vlan\.subnet 192\.0\.2\.0\/24/,
+  ],
+  [
+    'a load balancer that is not in the VLAN',
+    [[', vlanAddress: 192.0.2.42', '']],
+    /lb-2 shares an address in network\.vlan and has no vlanAddress/,
+  ],
+  [
+    'a VLAN address outside the VLAN',
+    [['vlanAddress: 192.0.2.42', 'vlanAddress: 192.0.3.42']],
+    /vlanAddress 192\.0\.3\.42 is not a host address/,
+  ],
+  [
+    'a VLAN with addresses of the VPC',
+    [['subnet: 192.0.2.0/24', 'subnet: 198.18.0.0/16']],
+    /network\.vlan\.subnet 198\.18\.0\.0\/16 has addresses of network\.subnet/,
+  ],
+];
 
 describe('a mistake in an environment file is reported with its place and its fix', () => {
   const cases: [string, [string | RegExp, string][], RegExp][] = [
@@ -81,7 +138,7 @@ describe('a mistake in an environment file is reported with its place and its fi
     ],
     [
       'a role without nodes',
-      [['roles: [lb]', 'roles: [app]']],
+      [[/roles: \[lb\]/g, 'roles: [app]']],
       /no node has the role lb\. Give the role lb to at least 1/,
     ],
     [
@@ -96,6 +153,7 @@ describe('a mistake in an environment file is reported with its place and its fi
       [['roles: [lb]', 'roles: [bl]']],
       /nodes\[8\]\.roles\[0\] is "bl"\. Use one of redis, sentinel, app, lb, monitor/,
     ],
+    ...sharedCases,
     [
       'another name than the file',
       [['name: lab', 'name: prod']],

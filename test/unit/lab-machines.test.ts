@@ -9,7 +9,15 @@ import { run, tryRun } from '../lab/machines/exec.ts';
 import { imageFiles } from '../lab/machines/image-files.ts';
 import { type Lab, machineId } from '../lab/machines/lab.ts';
 import { raiseLimits, restoreLimits } from '../lab/machines/limits.ts';
-import { addressLines, bridgeLines, cableLines, macOf, portName } from '../lab/machines/network.ts';
+import {
+  addressLines,
+  bridgeLines,
+  cableLines,
+  labInVlan,
+  macOf,
+  portName,
+  vlanName,
+} from '../lab/machines/network.ts';
 import { bootArgv, commandArgv } from '../lab/machines/nspawn.ts';
 import { mountsUnder, overlayArgv } from '../lab/machines/overlay.ts';
 import { bootstrapArgv } from '../lab/machines/packages.ts';
@@ -113,6 +121,15 @@ describe('the network', () => {
       'addr add 198.19.0.11/16 dev eth0',
       'link set eth0 up',
     ]);
+  });
+});
+
+describe('a VLAN of the lab', () => {
+  test('is a bridge of its own, on which the lab has the first address', () => {
+    expect(vlanName('firedrill-lab')).not.toBe(vlanName('another'));
+    expect(vlanName('firedrill-lab').length).toBeLessThanOrEqual(15);
+    expect(labInVlan('192.0.2.41/24')).toBe('192.0.2.1/24');
+    expect(labInVlan('10.30.9.200/25')).toBe('10.30.9.129/25');
   });
 });
 

@@ -45,7 +45,7 @@ describe('the plan', () => {
   it('for an empty account creates all', () => {
     expect(lines(empty)).toMatchInlineSnapshot(`
       [
-        "plan for lab: 12 changes",
+        "plan for lab: 13 changes",
         "  create   VPC firedrill-lab in lab-1 with the subnet 198.18.0.0/24",
         "  create   firewall firedrill-lab with 5 rules",
         "  create   redis-1: g6-nanode-1, 198.18.0.11, redis",
@@ -57,6 +57,7 @@ describe('the plan', () => {
         "  create   app-1: g6-nanode-1, 198.18.0.31, app",
         "  create   app-2: g6-nanode-1, 198.18.0.32, app",
         "  create   lb-1: g6-nanode-1, 198.18.0.41, lb",
+        "  create   lb-2: g6-nanode-1, 198.18.0.42, lb",
         "  create   monitor-1: g6-nanode-1, 198.18.0.51, monitor",
       ]
     `);
@@ -69,7 +70,7 @@ describe('the plan', () => {
     expect(describePlan(plan)).toMatchInlineSnapshot(`
       [
         "plan for lab: nothing to change",
-        "  keep     10 machines as they are",
+        "  keep     11 machines as they are",
       ]
     `);
   });
@@ -92,12 +93,13 @@ describe('the plan', () => {
     };
     expect(lines(left)).toMatchInlineSnapshot(`
       [
-        "plan for lab: 6 changes",
+        "plan for lab: 7 changes",
         "  create   the subnet 198.18.0.0/24 in VPC 1",
         "  boot     sentinel-1: Linode 1004 is offline",
         "  firewall app-1: attach Linode 1007",
         "  create   app-2: g6-nanode-1, 198.18.0.32, app",
         "  create   lb-1: g6-nanode-1, 198.18.0.41, lb",
+        "  create   lb-2: g6-nanode-1, 198.18.0.42, lb",
         "  create   monitor-1: g6-nanode-1, 198.18.0.51, monitor",
         "  wait     redis-3: Linode 1003 is provisioning",
         "  keep     4 machines as they are",
@@ -110,7 +112,7 @@ describe('the plan', () => {
     const changed: Live = { ...live, firewall: { id: 3, rules: { inbound: [] }, instanceIds: [1001] } };
     expect(lines(changed).slice(0, 4)).toMatchInlineSnapshot(`
       [
-        "plan for lab: 11 changes",
+        "plan for lab: 12 changes",
         "  update   the rules of firewall 3",
         "  tag      redis-1: firedrill env:lab node:redis-1 role:redis mine",
         "  firewall redis-2: attach Linode 1002",
@@ -140,6 +142,17 @@ describe('the plan', () => {
         "the environment no longer names firedrill-lab-app-9 (Linode 2000); it is left alone and costs money. Delete it in the Cloud Manager when nothing needs it, or name it in the environment file again",
       ]
     `);
+  });
+
+  it('says so where a load balancer is not in the VLAN in which it shares an address', () => {
+    const told = (vlans: Live['vlans']) =>
+      planProvision(environment, { ...complete(), vlans }).warnings.map(({ what, fix }) => `${what}. ${fix}`);
+    expect(told(complete().vlans)).toEqual([]);
+    const [id = 0] = complete().vlans.keys();
+    expect(told(new Map([...complete().vlans].filter(([other]) => other !== id)))).toEqual([
+      `lb-1 is in no VLAN, the environment says firedrill-lab 192.0.2.41/24. Add that VLAN as eth2 of Linode ${id} in the Cloud Manager and reboot it, or delete it and run provision again; one load balancer at a time`,
+    ]);
+    expect(told(new Map([...complete().vlans, [id, 'other 192.0.2.41/24']]))[0]).toContain('is other 192.0.2.41/24');
   });
 
   it('stops where the network cannot be made to fit', () => {

@@ -38,6 +38,7 @@ function serving(...changed: string[]): Map<string, NodeFacts> {
   );
   const up = { backend: 'app', server: 'app-1', check: 'L7OK', sessions: 0, queue: 0, status: 'UP' };
   facts.set('lb-1', { ...(facts.get('lb-1') ?? blank('lb-1')), haproxy: [up] });
+  facts.set('lb-2', { ...(facts.get('lb-2') ?? blank('lb-2')), haproxy: [up] });
   return facts;
 }
 

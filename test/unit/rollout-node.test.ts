@@ -563,7 +563,7 @@ describe('a unit that is watched', () => {
 describe('facts.sh', () => {
   it('goes on when a file of an old release is gone', () => {
     rmSync(at('state/releases/old/files'), { recursive: true });
-    const { code, out } = sh('sh "$1/node/facts.sh" new - - - - mymaster - - mark', folder);
+    const { code, out } = sh('sh "$1/node/facts.sh" new - - - - mymaster - - - mark', folder);
     expect(code).toBe(0);
     expect(out.trim().split('\n').at(-1)).toBe('mark:0');
     expect(out).toContain('manifest old');
@@ -576,7 +576,7 @@ describe('facts.sh', () => {
     change();
     apply('r1', 'confirm', 'n');
     const told = (digest: string) => {
-      const { out } = sh('sh "$1/node/facts.sh" "$2" - - - - mymaster - - mark', folder, digest);
+      const { out } = sh('sh "$1/node/facts.sh" "$2" - - - - mymaster - - - mark', folder, digest);
       return [...out.matchAll(/^mark (.*)/gm)].map((match) => match[1]);
     };
     expect(told('state')).toEqual(['time', 'last', 'current', 'running', 'end']);

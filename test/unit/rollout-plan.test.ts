@@ -38,10 +38,12 @@ describe('a plan', () => {
     expect(plan.packages.map((each) => `${each.name} ${each.to}`)).toEqual([
       'haproxy 3.0.11',
       'socat any',
+      'keepalived 2.3.3',
+      'nftables any',
       'prometheus-node-exporter any',
     ]);
     expect(plan.units).toEqual(
-      ['haproxy', 'prometheus-node-exporter'].map((unit) => ({
+      ['haproxy', 'keepalived', 'prometheus-node-exporter'].map((unit) => ({
         unit,
         how: 'restart',
         why: 'it has not run with a release yet',
@@ -174,6 +176,21 @@ describe('a plan', () => {
     );
     expect(told('3.0.11', 3000)).toMatch(/reload haproxy/);
     expect(told('3.0.11', 3000)).not.toMatch(/refuses/);
+  });
+
+  it('says that the load balancer with the shared address hands it over before a restart, and not for a reload', () => {
+    const told = (haproxy: string, maxConnections: number) => {
+      const plan = planNode(
+        releaseOf('lb-1', changed('haproxy', { maxConnections })),
+        deployedBefore(releaseOf('lb-1', changed('packages', { haproxy }))),
+      );
+      const step = [{ kind: 'nodes' as const, nodes: ['lb-1'] }];
+      return ['lb-1', 'lb-2'].map((holder) =>
+        describePlans([plan], step, String, holder).join('\n').includes('hands it over first'),
+      );
+    };
+    expect(told('3.0.10', 4000)).toEqual([true, false]);
+    expect(told('3.0.11', 3000)).toEqual([false, false]);
   });
 
   it('shows the lines that change and no secret', () => {

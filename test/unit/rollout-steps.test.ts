@@ -47,7 +47,8 @@ function serving(make = deployed): Map<string, NodeFacts> {
     });
   for (const node of ['sentinel-1', 'sentinel-2', 'sentinel-3']) set(node, { sentinel: view('198.18.0.12') });
   for (const node of ['app-1', 'app-2', 'monitor-1']) set(node, { health: 200 });
-  set('lb-1', { haproxy: up });
+  set('lb-1', { haproxy: up, holdsShared: true });
+  set('lb-2', { haproxy: up, holdsShared: false });
   return facts;
 }
 
@@ -77,7 +78,7 @@ describe('the order', () => {
       { kind: 'nodes', nodes: ['redis-2', 'redis-3'] },
       { kind: 'nodes', nodes: ['sentinel-1', 'sentinel-2', 'sentinel-3'] },
       { kind: 'nodes', nodes: ['app-1', 'app-2'] },
-      { kind: 'nodes', nodes: ['lb-1'] },
+      { kind: 'nodes', nodes: ['lb-1', 'lb-2'] },
       { kind: 'nodes', nodes: ['monitor-1'] },
     ]);
   });
@@ -96,6 +97,7 @@ describe('the order', () => {
       'redis-2',
       'app-1',
       'app-2',
+      'lb-2',
       'lb-1',
     ]);
   });
@@ -132,7 +134,7 @@ describe('the order', () => {
       'app-5,app-6',
     ]);
     // Only two apps: one has to serve.
-    expect(orderSteps({ ...environment, rollout }, restartAll(facts), facts, 'redis-2').slice(-3, -1)).toEqual([
+    expect(orderSteps({ ...environment, rollout }, restartAll(facts), facts, 'redis-2').slice(-4, -2)).toEqual([
       { kind: 'nodes', nodes: ['app-1'] },
       { kind: 'nodes', nodes: ['app-2'] },
     ]);
@@ -231,6 +233,27 @@ describe('a healthy node', () => {
     expect(troubleOf('sentinel-1', facts)).toBe('Sentinel knows 3 others instead of exactly 2');
     facts.set('redis-2', { ...(facts.get('redis-2') ?? blank('')), redis: primaryFacts('198.18.0.11') });
     expect(troubleOf('redis-3', facts)).toContain('does not list it');
+  });
+
+  it('is no load balancer while the shared address is nowhere, or on both', () => {
+    const held = (first: boolean, second: boolean) => {
+      const facts = serving();
+      facts.set('lb-1', { ...(facts.get('lb-1') ?? blank('')), holdsShared: first });
+      facts.set('lb-2', { ...(facts.get('lb-2') ?? blank('')), holdsShared: second });
+      return troubleOf('lb-2', facts);
+    };
+    expect(held(false, true)).toBeUndefined();
+    expect(held(false, false)).toBe('nobody holds 192.0.2.40');
+    expect(held(true, true)).toBe('lb-1 and lb-2 both hold 192.0.2.40');
+  });
+
+  it('is a load balancer that is missed when the other one could not take its place', () => {
+    expect(missed('lb-1')).toBeUndefined();
+    for (const change of [{ units: {} }, { haproxy: up.map((each) => ({ ...each, status: 'DOWN' })) }]) {
+      const facts = serving();
+      facts.set('lb-2', { ...(facts.get('lb-2') ?? blank('')), ...change });
+      expect(missed('lb-1', facts)).toBe('no other load balancer is well');
+    }
   });
 
   it('is no app that HAProxy does not call UP', () => {

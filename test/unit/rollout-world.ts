@@ -104,7 +104,10 @@ export function well(node: string, stdin: string, leader = 'redis-1'): string {
 }
 
 function factsOf(node: string, leader: string): string[] {
-  if (node === 'lb-1') return [fact('haproxy', stat)];
+  if (node.startsWith('lb-')) {
+    const held = '1: lo    inet 192.0.2.40/32 scope global lo';
+    return [fact('haproxy', stat), fact('shared', node === 'lb-2' ? `${held}\n3: eth2    inet 192.0.2.40/24` : held)];
+  }
   if (node.startsWith('redis')) return [fact('redis', redisInfo(node, leader))];
   if (node.startsWith('sentinel')) return [fact('sentinel', sentinelView(node, leader))];
   return [fact('health', node === 'sick' ? '503' : '200')];

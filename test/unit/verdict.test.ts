@@ -205,6 +205,22 @@ describe('the verdict', () => {
     expect(judge({ ...failoverExpected, mayFail: 3 }, 2000, recording(history)).ok).toBe(true);
   });
 
+  test('excuses what was in the hands of the only one that clients knew, and nothing that came later', () => {
+    const scenario = { ...failoverExpected, mayFail: { dueWithinMs: 400 } };
+    const failing = (...due: number[]) =>
+      judge(
+        scenario,
+        9000,
+        recording([...stalled(0, 0, 3000), ...due.map((at) => write(`f${at}`, `f${at}`, at, at + 60, refused))]),
+      );
+    // One was sent before the fault and failed with it.
+    expect(failing(945, 1000, 1200, 1399)).toMatchObject({ ok: true, failedRequests: 4 });
+    expect(failing(1200, 1401).reasons).toEqual([
+      '1 request failed that came 400 ms after the fault or later, and none of those may',
+    ]);
+    expect(failing(700).reasons.join()).toContain('1 request failed before the fault');
+  });
+
   test('counts from the end of the fault where nobody can serve before', () => {
     const outage = Array.from({ length: 80 }, (_, index) =>
       write(`o${index}`, `o${index}`, 1000 + index * 100, 5000 + index * 60, refused),

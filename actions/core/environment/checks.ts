@@ -11,6 +11,8 @@ export interface Mistake {
 /** What could be parsed: sections with mistakes of their own are missing; a node that could not be parsed is undefined. */
 export interface ParsedSections extends Partial<Omit<Environment, 'nodes'>> {
   readonly nodes?: readonly (EnvironmentNode | undefined)[];
+  /** Whether haproxy.shared is written, with mistakes or without. */
+  readonly isShared?: boolean;
 }
 
 /** The rules that span several keys. Pure; says all that is wrong, not the first. */

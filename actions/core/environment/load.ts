@@ -95,6 +95,7 @@ function parseSections(input: Record<string, unknown>): ParsedSections {
     parsed[key] = result.success ? result.data : withoutMistakes(schema, input[key]);
   }
   if (Array.isArray(input.nodes)) parsed.nodes = input.nodes.map((node) => nodeSchema.safeParse(node).data);
+  parsed.isShared = (input.haproxy as { shared?: unknown } | undefined)?.shared !== undefined;
   return parsed as ParsedSections;
 }
 

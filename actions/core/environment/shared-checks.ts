@@ -31,13 +31,13 @@ function vlanChecks(nodes: readonly Indexed[], { network }: ParsedSections): Mis
 }
 
 /** Two load balancers share an address, and one has nobody to share with. */
-function balancerChecks(nodes: readonly Indexed[], { haproxy, network }: ParsedSections): Mistake[] {
+function balancerChecks(nodes: readonly Indexed[], { haproxy, network, isShared }: ParsedSections): Mistake[] {
   if (haproxy === undefined) return [];
   const balancers = nodes.filter(({ node }) => node.roles.includes('lb'));
   const names = balancers.map(({ node }) => node.name).join(', ');
   const path = ['haproxy', 'shared'];
   if (haproxy.shared === undefined) {
-    if (balancers.length < 2) return [];
+    if (balancers.length < 2 || isShared) return [];
     const what = `${names} have the role lb and share no address: clients would use one of them`;
     return [{ path: ['nodes', balancers[1]?.index ?? 0, 'roles'], what, fix: `Set haproxy.shared. ${bgp}` }];
   }
@@ -70,8 +70,8 @@ function addressChecks(nodes: readonly Indexed[], { haproxy, network }: ParsedSe
 }
 
 /** Nothing takes over from the only load balancer: its death is an outage, and no drill. */
-function scenarioChecks({ drill, haproxy }: ParsedSections): Mistake[] {
-  if (drill === undefined || haproxy === undefined || haproxy.shared !== undefined) return [];
+function scenarioChecks({ drill, haproxy, isShared }: ParsedSections): Mistake[] {
+  if (drill === undefined || haproxy === undefined || isShared) return [];
   return (['scenarios', 'rotation'] as const).flatMap((list) =>
     drill[list].flatMap((name, index): Mistake[] => {
       if (!name.startsWith('lb-')) return [];

@@ -24,7 +24,9 @@ function mistakesOfIssue(issue: z.core.$ZodIssue, input: unknown): Mistake[] {
         {
           path,
           what: `${name} is ${quote(at(input, path))}`,
-          fix: `Use one of ${issue.values.map(String).join(', ')}`,
+          fix: issue.message.startsWith('Invalid')
+            ? `Use one of ${issue.values.map(String).join(', ')}`
+            : capital(issue.message),
         },
       ];
     case 'invalid_type': {
