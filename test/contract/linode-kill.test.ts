@@ -41,9 +41,9 @@ describe('kill -9 of the provision action', () => {
     const before = rig.server.state().instances.length;
     expect(before).toBeGreaterThanOrEqual(fatal);
     const { inventory } = await rig.provision();
-    expect(inventory?.nodes.map((node) => node.status)).toEqual(Array(10).fill('running'));
+    expect(inventory?.nodes.map((node) => node.status)).toEqual(Array(11).fill('running'));
     expect(rig.machines.created.toSorted()).toEqual([...new Set(rig.machines.created)].toSorted());
-    expect(rig.server.state().instances).toHaveLength(10);
+    expect(rig.server.state().instances).toHaveLength(11);
     expect((await rig.provision()).changed).toBe(false);
   });
 });

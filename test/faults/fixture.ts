@@ -1,11 +1,13 @@
-import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, expect } from 'vitest';
 import { until } from '../../actions/core/deadline.ts';
+import { loadEnvironment } from '../../actions/core/environment/load.ts';
 import { type Ended, otherClone, runInside, type Started, startInside } from '../fleet/lab-command.ts';
 import { preflight } from '../lab/machines/preflight.ts';
-import { lab, outDir, stateDir } from '../lab/paths.ts';
+import { clone, lab, outDir } from '../lab/paths.ts';
 import { keepCase } from './record.ts';
 import { startTraffic, type Traffic } from './traffic.ts';
+
+const shared = loadEnvironment(`${clone}/environments/lab.yaml`).haproxy.shared?.address ?? '';
 
 /** What every case of the matrix stands on: clients at work, a work tree to change, and the promises that hold after each. */
 export let other: ReturnType<typeof otherClone>;
@@ -34,7 +36,7 @@ export function holdPromises(): void {
     other = otherClone();
     if (!whole) await repaired([]);
     whole = false;
-    traffic = startTraffic(`http://${addressOf('lb-1')}`);
+    traffic = startTraffic(`http://${shared}`);
   });
   afterEach(async ({ task }) => {
     if (skipReason !== undefined) return;
@@ -135,10 +137,4 @@ export async function redisRoles(): Promise<{ primary: string; replicas: string[
     },
     { timeoutMs: 30_000, intervalMs: 1000, what: 'one primary and two replicas' },
   );
-}
-
-/** A node's public address, from the lab's Linode API state. */
-function addressOf(node: string): string {
-  const state = JSON.parse(readFileSync(`${stateDir}/linode.json`, 'utf8'));
-  return state.instances.find((each: { label: string }) => each.label.endsWith(`-${node}`)).publicAddress;
 }

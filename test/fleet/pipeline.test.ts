@@ -2,11 +2,12 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { sleep, until } from '../../actions/core/deadline.ts';
+import { loadEnvironment } from '../../actions/core/environment/load.ts';
 import { listNamespaces } from '../lab/machines/network.ts';
 import { mountsUnder } from '../lab/machines/overlay.ts';
 import { preflight } from '../lab/machines/preflight.ts';
 import { labProcesses } from '../lab/machines/processes.ts';
-import { lab, outDir, stateDir } from '../lab/paths.ts';
+import { clone, lab, outDir, stateDir } from '../lab/paths.ts';
 import { invocations, otherClone, request, runLab, startLab } from './lab-command.ts';
 
 /** One fleet for the whole file, made and unmade by the commands that the README names. */
@@ -16,6 +17,8 @@ const skipReason =
   missing.length === 0 ? undefined : `the lab needs ${missing.map((each) => `${each.what} (${each.fix})`).join('; ')}`;
 let other: ReturnType<typeof otherClone>;
 let serviceUrl = '';
+/** The address that the load balancers share. */
+const shared = loadEnvironment(`${clone}/environments/lab.yaml`).haproxy.shared?.address ?? '';
 
 beforeAll(() => {
   if (skipReason === undefined) rmSync(outDir, { recursive: true, force: true });
@@ -53,13 +56,14 @@ describe('npm run lab', () => {
     const { code, output } = await runLab(['status']);
     expect(code, output).toBe(0);
     const rows = output.split('\n').filter((line) => /^(redis|sentinel|app|lb|monitor)-\d/.test(line));
-    expect(rows).toHaveLength(10);
+    expect(rows).toHaveLength(11);
     expect(rows.filter((row) => /primary$/.test(row.trim()))).toHaveLength(1);
     expect(rows.filter((row) => /replica of redis-\d, lag \d+ B/.test(row))).toHaveLength(2);
-    expect(rows.filter((row) => /lb-1: UP/.test(row))).toHaveLength(2);
+    expect(rows.filter((row) => /lb-1: UP, lb-2: UP/.test(row))).toHaveLength(2);
+    expect(rows.filter((row) => row.endsWith(`holds ${shared}`))).toHaveLength(1);
     expect(rows.filter((row) => /2 others, quorum/.test(row))).toHaveLength(3);
     expect(output).not.toMatch(/inactive|failed|unreachable/);
-    serviceUrl = `http://${addressOf('lb-1')}/v1/sessions`;
+    serviceUrl = `http://${shared}/v1/sessions`;
     expect(request(`${serviceUrl}/test-status`, ['--request', 'PUT', '--data', 'kept']).status).toBe(204);
     expect(request(`${serviceUrl}/test-status`)).toEqual({ status: 200, body: 'kept' });
   });
@@ -74,15 +78,16 @@ describe('a rollout', () => {
     expect(invocations()).toBe(before);
   });
 
-  test('of a changed HAProxy setting reloads HAProxy on lb-1 and touches nothing else', async () => {
+  test('of a changed HAProxy setting reloads HAProxy on both load balancers and touches nothing else', async () => {
     other.edit('environments/lab.yaml', (text) => text.replace('checkIntervalMs: 250', 'checkIntervalMs: 400'));
     const before = invocations();
     const { code, output } = await runLab(['rollout', '--from', other.folder]);
     expect(code, output).toBe(0);
     expect(output).toMatch(/lb-1 +reload/);
+    expect(output).toMatch(/lb-2 +reload/);
     const touched = output.split('\n').filter((line) => / (switch|reload|restart) /.test(line));
     expect(
-      touched.every((line) => line.startsWith('lb-1')),
+      touched.every((line) => line.startsWith('lb-')),
       output,
     ).toBe(true);
     const withoutReleases = (text: string) => text.replace(/^(releases\/|\/var\/lib\/firedrill\/).*$/gm, '');
@@ -208,13 +213,6 @@ describe('npm run lab -- down', () => {
     );
   });
 });
-
-/** A node's public address, from the lab's Linode API state. */
-function addressOf(node: string): string {
-  const state = JSON.parse(readFileSync(`${stateDir}/linode.json`, 'utf8'));
-  const instance = state.instances.find((each: { label: string }) => each.label.endsWith(`-${node}`));
-  return instance.publicAddress;
-}
 
 describe('npm run lab, killed with all that it runs', () => {
   test('takes the machines down with it, by itself', async () => {

@@ -24,12 +24,18 @@ const secrets = {
   watchdog: new Secret(`http://127.0.0.1:${hookPort}${watchdogPath}`),
 };
 
-/** The lab; with the schema's limits instead of its quick ones when `defaults` is set. */
+/**
+ * The lab with one load balancer, since one machine has one port 80; with the schema's limits instead of the lab's quick ones, and with both
+ * load balancers, when `defaults` is set.
+ */
 export function environmentOf(defaults: boolean): Environment {
   const environment = loadEnvironment(`${clone}/environments/lab.yaml`);
   const monitor = defaults ? sections.monitor.parse({}) : environment.monitor;
   const alerts = { to: 'webhook' as const, url: `http://127.0.0.1:${hookPort}/` };
-  return { ...environment, monitor: { ...monitor, alerts, ...(defaults ? {} : { watchdogMs: 2000 }) } };
+  if (defaults) return { ...environment, monitor: { ...monitor, alerts } };
+  const nodes = environment.nodes.filter(({ name }) => name !== 'lb-2');
+  const haproxy = { ...environment.haproxy, shared: undefined };
+  return { ...environment, nodes, haproxy, monitor: { ...monitor, alerts, watchdogMs: 2000 } };
 }
 
 export function releasesOf(environment: Environment): readonly Release[] {

@@ -14,6 +14,9 @@ export interface BootArgs {
 // Nothing of the host comes in: no registration with a machined that may not run, no resolv.conf, no time zone, no journal link.
 const plain = ['-q', '--register=no', '--keep-unit', '--resolv-conf=off', '--timezone=off', '--link-journal=no'];
 
+/** What nspawn is told by its environment: /proc/sys/net is the machine's own, since its network is, and may be written as on any machine. */
+export const bootEnv = { SYSTEMD_NSPAWN_API_VFS_WRITABLE: 'network' } as const;
+
 /** The command that boots a machine. It runs until the machine powers off, with its console on stdout. */
 export function bootArgv(args: BootArgs): string[] {
   return [

@@ -7,7 +7,7 @@ import { mountDisk } from './disk.ts';
 import { start } from './exec.ts';
 import { type Lab, machineDir, machineId } from './lab.ts';
 import { attachMachine, detachMachine } from './network.ts';
-import { bootArgv } from './nspawn.ts';
+import { bootArgv, bootEnv } from './nspawn.ts';
 import { mountOverlay, unmountUnder } from './overlay.ts';
 import { killProcesses, labProcesses, leaderBelow, signal } from './processes.ts';
 import type { MachineRecord } from './record.ts';
@@ -42,7 +42,11 @@ async function launch(lab: Lab, image: string, record: MachineRecord): Promise<P
   const argv = inCgroup(kind, lab, id, bootArgv({ id, hostname: record.hostname, root: `${dir}/root` }));
   const console = openSync(`${dir}/console.log`, 'a', 0o600);
   // In a session of its own: Ctrl-C at the lab's terminal is not a power cut.
-  const child = start(argv, { detached: true, stdio: ['ignore', console, console] });
+  const child = start(argv, {
+    detached: true,
+    stdio: ['ignore', console, console],
+    env: { ...process.env, ...bootEnv },
+  });
   closeSync(console);
   child.unref();
   let gone: string | undefined;
