@@ -3,11 +3,13 @@ import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { sleep, until } from '../../actions/core/deadline.ts';
 import { loadEnvironment } from '../../actions/core/environment/load.ts';
+import { startTraffic } from '../faults/traffic.ts';
 import { listNamespaces } from '../lab/machines/network.ts';
 import { mountsUnder } from '../lab/machines/overlay.ts';
 import { preflight } from '../lab/machines/preflight.ts';
 import { labProcesses } from '../lab/machines/processes.ts';
 import { clone, lab, outDir, stateDir } from '../lab/paths.ts';
+import { afterFault, holder } from './balancers.ts';
 import { invocations, otherClone, request, runLab, startLab } from './lab-command.ts';
 
 /** One fleet for the whole file, made and unmade by the commands that the README names. */
@@ -151,6 +153,30 @@ describe('a rollout', () => {
     );
     expect(next.output).toMatch(/sentinel-3 +gate/);
     expect((await runLab(['rollout', '--from', other.folder])).output).toMatch(/nothing to change/);
+    expect((await runLab(['rollout'])).code).toBe(0);
+  });
+});
+
+describe('the two load balancers', () => {
+  test('take the address over from each other when HAProxy dies, and when it hangs', async () => {
+    for (const signal of ['KILL', 'STOP'] as const) expect(await afterFault(shared, signal), signal).toBeLessThan(5000);
+  });
+
+  test('are both restarted by a rollout, who has the address last, and no request fails', async () => {
+    other.edit('configs/keepalived/keepalived.service.conf', (text) => `${text}# another release\n`);
+    other.edit('configs/keepalived/haproxy.service.conf', (text) => `${text}# another release\n`);
+    const before = await holder();
+    const plan = (await runLab(['plan', '--from', other.folder])).output;
+    expect(plan).toMatch(new RegExp(`${before} holds the shared address and hands it over first`));
+    const traffic = startTraffic(`http://${shared}`);
+    const { code, output } = await runLab(['rollout', '--from', other.folder]);
+    const { failed, wrong, requests } = await traffic.end();
+    expect(code, output).toBe(0);
+    const order = [...output.matchAll(/^(lb-\d) +confirm/gm)].map((match) => match[1]);
+    expect([order.length, order.at(-1)], output).toEqual([2, before]);
+    expect(await holder()).not.toBe(before);
+    expect([...failed, ...wrong]).toEqual([]);
+    expect(requests).toBeGreaterThan(100);
     expect((await runLab(['rollout'])).code).toBe(0);
   });
 });
