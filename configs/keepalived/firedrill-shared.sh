@@ -31,7 +31,13 @@ prepare() {
   echo 1 >"/proc/sys/net/ipv4/conf/$device/arp_ignore"
   echo 2 >"/proc/sys/net/ipv4/conf/$device/arp_announce"
   ip address replace "$address/32" dev lo
+  stay
+}
+
+# Undoes what a leave that was cut short may have left.
+stay() {
   nft delete table ip firedrill_leave 2>/dev/null || true
+  ask 'clear acl #1' 1 >/dev/null 2>&1 || true
   tell leaving 0
 }
 
@@ -97,7 +103,7 @@ case $1 in
   check) check ;;
   up)
     tell haproxy 0
-    tell leaving 0
+    stay
     ;;
   down) tell haproxy -254 ;;
   leave) leave ;;

@@ -123,7 +123,7 @@ words "$units"
 [ "$redis_port" = - ] || fact redis redis_info
 [ "$sentinel_port" = - ] || fact sentinel sentinel_view
 [ "$haproxy" = - ] || fact haproxy haproxy_stat
-# With the prefix that keepalived gives it; on lo it always is.
+# Each load balancer has it on lo, and who holds it on eth2 too.
 [ "$shared" = - ] || fact shared timeout 2 ip -o -4 address show to "$shared/32" up
 [ "$health" = - ] || fact health timeout 3 curl -sS -m 2 -o /dev/null -w '%{http_code}' "$health"
 fact end true
