@@ -93,6 +93,7 @@ describe('the archive', () => {
       'files/etc/systemd/system/firedrill-redis-rejoin.service',
       'files/etc/systemd/system/prometheus-node-exporter.service.d/firedrill.conf',
       'files/etc/systemd/system/redis-server.service.d/firedrill.conf',
+      'files/usr/local/lib/firedrill-redis-election.sh',
       'files/usr/local/lib/firedrill-redis-lib.sh',
       'files/usr/local/sbin/firedrill-redis-fence',
       'files/usr/local/sbin/firedrill-redis-handoff',
