@@ -70,7 +70,7 @@ export function rowsOf(rounds: readonly Round[]): ShownRow[] {
 }
 
 /** A figure with a fixed limit. A limit of 0 has no ratio. */
-function budgeted(metric: string, unit: string, ours: number, budget: number, note = ''): ShownRow {
+export function budgeted(metric: string, unit: string, ours: number, budget: number, note = ''): ShownRow {
   const met = { atMost: 1, orElse: ours <= budget };
   return {
     ...rowOf({ metric, unit, ours, peer: 'budget', peerValue: budget, note, ...met }),

@@ -1,23 +1,19 @@
 import { randomBytes } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import { sleep } from '../../actions/core/deadline.ts';
-import { loadEnvironment } from '../../actions/core/environment/load.ts';
 import { messageOf } from '../../actions/core/errors.ts';
 import { linodeApi } from '../../actions/core/linode/api.ts';
 import { plainLog } from '../../actions/core/log.ts';
-import { Secret } from '../../actions/core/secret.ts';
 import { connectSsh } from '../../actions/core/ssh.ts';
-import type { Fleet } from '../../actions/drill/fleet.ts';
 import { startProbe } from '../../actions/drill/probe/probe.ts';
 import { changedKeys, readBack, removeKeys } from '../../actions/drill/read-back.ts';
-import { realDeps } from '../../actions/drill/run.ts';
 import { proveSteady } from '../../actions/drill/steady/steady.ts';
 import type { RolloutReport } from '../../actions/rollout/report.ts';
 import { run } from '../../actions/rollout/run.ts';
 import { otherClone } from '../fleet/lab-command.ts';
 import { clone, environmentName } from '../lab/paths.ts';
 import { binaryPath } from '../lab/pipeline.ts';
-import { labSecrets } from '../lab/secrets.ts';
+import { drillFleet, secrets } from './fleet.ts';
 import { measure, type Round } from './measure.ts';
 
 /** Before the rollout and after it (ms). */
@@ -31,7 +27,7 @@ export interface RoundOptions {
 
 /** A rollout that restarts every service, under load through the load balancer. Throws when there is nothing to measure. */
 export async function runRound({ requestsPerS, onLine }: RoundOptions): Promise<Round> {
-  const fleet = await labFleet();
+  const fleet = await drillFleet();
   try {
     await proveSteady(fleet, 'before the rollout');
     const { requestTimeoutMs } = fleet.environment.drill;
@@ -50,26 +46,6 @@ export async function runRound({ requestsPerS, onLine }: RoundOptions): Promise<
   } finally {
     fleet.close();
   }
-}
-
-const secrets = () => {
-  const { FIREDRILL_SECRET, LINODE_TOKEN } = labSecrets();
-  return { fleetSecret: new Secret(FIREDRILL_SECRET), linodeToken: new Secret(LINODE_TOKEN) };
-};
-
-async function labFleet(): Promise<Fleet> {
-  const nothing = { env: {}, mask: () => {}, writeSummary: async () => {}, log: plainLog(() => {}) };
-  const deps = realDeps({ ...nothing, signal: new AbortController().signal });
-  const inputs = {
-    environment: environmentName,
-    scenarios: [],
-    repeat: 1,
-    githubToken: undefined,
-    out: '',
-    runs: '',
-  } as const;
-  const environment = loadEnvironment(`${clone}/environments/${environmentName}.yaml`);
-  return await deps.openFleet({ ...inputs, ...secrets() }, environment);
 }
 
 /** Rolls out the work tree with another comment in every unit's file. */
