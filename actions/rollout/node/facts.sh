@@ -18,6 +18,11 @@ fact() { # NAME COMMAND...; a function in place of the command has a limit of it
   printf '\n%s:%d\n' "$mark" "$code"
 }
 
+# A small file, without a process of its own.
+show() {
+  while IFS= read -r line; do printf '%s\n' "$line"; done <"$1"
+}
+
 # A comma list as words, without a process of its own.
 words() {
   list=$1
@@ -90,7 +95,7 @@ echo "$mark"
 if [ "$digest" != - ]; then
   fact time date +%s%3N
   for file in lease pending last bad; do
-    [ ! -f "$state/$file" ] || fact "$file" cat "$state/$file"
+    [ ! -f "$state/$file" ] || fact "$file" show "$state/$file"
   done
   if [ -d "$state/current/" ]; then
     link=$(readlink "$state/current")
@@ -114,7 +119,7 @@ if [ "$digest" != - ] && [ "$digest" != state ]; then
   fi
   words "$packages"
   # shellcheck disable=SC2086,SC2016 # a list of words; dpkg's own variables
-  [ "$packages" = - ] || fact packages timeout 3 dpkg-query -W -f '${db:Status-Status} ${Package} ${Version}\n' $words
+  [ "$packages" = - ] || fact packages dpkg-query -W -f '${db:Status-Status} ${Package} ${Version}\n' $words
 fi
 words "$units"
 # shellcheck disable=SC2086 # a list of words
@@ -124,6 +129,6 @@ words "$units"
 [ "$sentinel_port" = - ] || fact sentinel sentinel_view
 [ "$haproxy" = - ] || fact haproxy haproxy_stat
 # Each load balancer has it on lo, and who holds it on eth2 too.
-[ "$shared" = - ] || fact shared timeout 2 ip -o -4 address show to "$shared/32" up
-[ "$health" = - ] || fact health timeout 3 curl -sS -m 2 -o /dev/null -w '%{http_code}' "$health"
+[ "$shared" = - ] || fact shared ip -o -4 address show to "$shared/32" up
+[ "$health" = - ] || fact health curl -sS -m 2 -o /dev/null -w '%{http_code}' "$health"
 fact end true
