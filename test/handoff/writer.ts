@@ -14,23 +14,29 @@ export interface Writer {
 let writers = 0;
 
 /**
- * Writes one new key after another, each acknowledged when a replica has it (WAIT 1). Without an acknowledgement the same key is tried
+ * Writes one new key after another, each acknowledged when a replica has it, or as many as the primary had when it was connected
+ * to (WAIT). Without an acknowledgement the same key is tried
  * again every millisecond, on the next Redis when this one is gone or no primary.
  */
-export function startWriter(pauseMs = 1): Writer {
+export function startWriter(pauseMs = 1, held: 'by one' | 'by all' = 'by one'): Writer {
   const acked: { key: string; at: number }[] = [];
   const prefix = `w${++writers}`;
   let stopped = false;
   let host = 0;
   let client: Redis | undefined;
+  let needed = 1;
   const write = async (key: string): Promise<boolean> => {
-    client ??= redisClient(redisHosts[host] ?? '', 1000);
     try {
+      if (client === undefined) {
+        client = redisClient(redisHosts[host] ?? '', 1000);
+        const replicas = held === 'by all' ? ((await client.call('ROLE')) as unknown[])[2] : undefined;
+        needed = Array.isArray(replicas) ? Math.max(1, replicas.length) : 1;
+      }
       await client.set(key, key);
-      return Number(await client.call('WAIT', '1', '100')) >= 1;
+      return Number(await client.call('WAIT', needed, 100)) >= needed;
     } catch (error) {
       if (!/NOREPLICAS|LOADING/.test(String(error))) {
-        client.disconnect();
+        client?.disconnect();
         client = undefined;
         host = (host + 1) % redisHosts.length;
       } else if (/LOADING/.test(String(error))) host = (host + 1) % redisHosts.length;
