@@ -476,6 +476,11 @@ describe('the steady state', () => {
       { haproxy: { 'lb-1': { value: [{ ...app, status: 'DOWN', check: 'L4CON' }] } } },
       'lb-1: HAProxy says that app-1 is DOWN (L4CON)',
     ],
+    [
+      'both load balancers hold the shared address',
+      { shared: { 'lb-1': { value: true }, 'lb-2': { value: true } } },
+      'lb-1: lb-1 and lb-2 both hold 192.0.2.40',
+    ],
     ['clients are refused', { ready: { value: 503 } }, 'load balancer: /readyz answers 503'],
   ])('is not when %s, and the check and the node are named', (_, change, expected) => {
     expect(unsteady({ ...facts, ...change } as FleetFacts)).toContain(expected);
