@@ -22,7 +22,7 @@ function startAction(rig: Rig): ChildProcess {
 }
 
 describe('kill -9 of the provision action', () => {
-  it.each([1, 5, 10])('at creation %i leaves what the next run completes, without duplicates', async (fatal) => {
+  it.each([1, 5, 11])('at creation %i leaves what the next run completes, without duplicates', async (fatal) => {
     let child: ChildProcess | undefined;
     let creates = 0;
     const rig = await startRig({

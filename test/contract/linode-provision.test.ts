@@ -6,7 +6,7 @@ import type { Fault } from '../lab/linode-api/index.ts';
 import { fakeMachines } from './linode-fakes.ts';
 import { fleetSecret, startRig, token } from './linode-setup.ts';
 
-const nodeCount = 10;
+const nodeCount = 11;
 
 describe('provision against an API that speaks as Linode', () => {
   it('makes an empty account have what the environment names', async () => {
@@ -32,6 +32,11 @@ describe('provision against an API that speaks as Linode', () => {
       result.inventory?.nodes[0]?.publicAddress,
       '198.18.0.11',
     ]);
+    expect(rig.machines.specs.get('firedrill-lab-redis-1')?.vlan).toBeUndefined();
+    expect(rig.machines.specs.get('firedrill-lab-lb-2')?.vlan).toEqual({
+      label: 'firedrill-lab',
+      address: '192.0.2.42/24',
+    });
     expect(rig.summaries[0]).toContain('| redis-1 | redis |');
   });
 
@@ -61,7 +66,7 @@ describe('provision against an API that speaks as Linode', () => {
     expect(changed).toBe(true);
     expect(inventory).toBeUndefined();
     expect(rig.server.state().instances).toEqual([]);
-    expect(rig.lines[0]).toBe('plan for lab: 12 changes');
+    expect(rig.lines[0]).toBe('plan for lab: 13 changes');
   });
 
   it('gives each machine the host key that the controller pins, and keeps it out of the log', async () => {

@@ -62,6 +62,6 @@ export function interfaceView(each: StoredInterface, running: boolean): Record<s
     vpc_id: each.vpcId,
     subnet_id: each.subnetId,
     ip_ranges: [],
-    ...(each.address === null ? {} : { ipv4: { vpc: each.address, nat_1_1: null } }),
+    ...(each.address === null ? {} : { ipv4: { vpc: each.address } }),
   };
 }
