@@ -2,10 +2,11 @@ import { checkHistory, type Violation } from '../../actions/core/history/check.t
 import type { Operation } from '../../actions/core/history/operation.ts';
 import { wallMs } from '../../actions/drill/clock.ts';
 import { lagOf, latencyMs, operationOf, type Request } from '../../actions/drill/probe/history.ts';
+import { probeLatenessMs } from '../../actions/drill/verdict/recovery.ts';
 import type { RolloutReport } from '../../actions/rollout/report.ts';
 import { mostFrequent } from '../bench/failures.ts';
 
-/** What clients waited for one answer, and what the rollout did meanwhile. */
+/** What clients waited for one answer, without what the probe itself was late by, and what the rollout did meanwhile. */
 export interface Stall {
   readonly ms: number;
   /** From the rollout's beginning to the time when the request should have been sent. */
@@ -37,8 +38,9 @@ export interface Round {
   readonly pausedMs: number;
   /** The longest that a client waited during a handover. */
   readonly handoverStallMs: number;
-  /** The probe's own lateness, p99. */
+  /** The probe's own lateness, p99 and most. */
   readonly lagMs: number;
+  readonly lagMaxMs: number;
 }
 
 /** Below this nothing is called a stall: a busy machine's hiccup takes as long. */
@@ -71,14 +73,21 @@ export function measure(
     pausedMs: Math.max(0, ...report.handovers.map((each) => Math.round(each.pausedMs))),
     handoverStallMs: Math.max(0, ...stalls.filter((each) => each.phase === 'handover').map((each) => each.ms)),
     lagMs: Math.round(lagOf(history).p99Ms),
+    lagMaxMs: Math.round(lagOf(history).maxMs),
   };
+}
+
+/** How long the fleet let this client wait. */
+export function stallMs(request: Request, history: readonly Request[]): number {
+  const waitedMs = latencyMs(request);
+  return waitedMs < stallFromMs ? waitedMs : waitedMs - probeLatenessMs(request, history);
 }
 
 function stallsOf(history: readonly Request[], report: RolloutReport): Stall[] {
   const startedAt = Date.parse(report.startedAt);
   const longest = new Map<string, Stall>();
   for (const request of history) {
-    const ms = Math.round(latencyMs(request));
+    const ms = Math.round(stallMs(request, history));
     if (ms < stallFromMs) continue;
     const atMs = Math.round(wallMs(request.intendedAt) - startedAt);
     const during = phaseDuring(report, atMs, atMs + ms);

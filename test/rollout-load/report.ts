@@ -15,7 +15,7 @@ export function roundLine(number: number, round: Round): string {
     `${round.lost} of ${round.acknowledged} acknowledged writes lost`,
     `handover: paused ${round.pausedMs} ms, waited ${round.handoverStallMs} ms`,
     `longest: ${stalls.join(', ') || 'none'}`,
-    `probe late by ${round.lagMs} ms`,
+    `probe late by ${round.lagMs} ms, ${round.lagMaxMs} at most`,
     ...(round.error === null ? [] : [`THE ROLLOUT FAILED: ${round.error}`]),
   ].join('; ');
 }
@@ -65,6 +65,7 @@ export function rowsOf(rounds: readonly Round[]): ShownRow[] {
       handovers[Math.ceil(handovers.length * 0.95) - 1] ?? 0,
       handoverGoalMs,
     ),
+    plain('the probe itself late by, not counted above', 'ms', Math.max(...rounds.map((round) => round.lagMaxMs))),
     plain('rollout, median', 's', median(rounds.map((round) => round.ms / 1000))),
   ];
 }

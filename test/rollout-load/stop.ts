@@ -4,12 +4,13 @@ import { checkHistory } from '../../actions/core/history/check.ts';
 import { readInventory } from '../../actions/core/inventory.ts';
 import { linodeApi } from '../../actions/core/linode/api.ts';
 import type { Fleet, FleetNode } from '../../actions/drill/fleet.ts';
-import { lagOf, latencyMs, operationOf } from '../../actions/drill/probe/history.ts';
+import { lagOf, operationOf } from '../../actions/drill/probe/history.ts';
 import { startProbe } from '../../actions/drill/probe/probe.ts';
 import { changedKeys, readBack, removeKeys } from '../../actions/drill/read-back.ts';
 import { proveSteady } from '../../actions/drill/steady/steady.ts';
 import { mostFrequent } from '../bench/failures.ts';
 import { drillFleet, secrets } from './fleet.ts';
+import { stallMs } from './measure.ts';
 
 /** How the primary goes, in order. */
 export const ways = ['systemctl stop', 'reboot', 'shutdown by Linode'] as const;
@@ -24,8 +25,9 @@ export interface Stop {
   readonly acknowledged: number;
   /** Acknowledged writes that are gone, and answers that fit in no order. */
   readonly wrong: number;
+  /** The longest that a client waited, without what the probe itself was late by. */
   readonly longestMs: number;
-  /** The probe's own lateness, p99. */
+  /** The most that it was. */
   readonly lagMs: number;
 }
 
@@ -64,8 +66,8 @@ export async function runStop(way: Way, requestsPerS: number): Promise<Stop> {
       failures: mostFrequent(failures),
       acknowledged: verdict.acknowledged,
       wrong: verdict.violations.length,
-      longestMs: Math.round(Math.max(...probe.history.map(latencyMs))),
-      lagMs: Math.round(lagOf(probe.history).p99Ms),
+      longestMs: Math.round(Math.max(...probe.history.map((request) => stallMs(request, probe.history)))),
+      lagMs: Math.round(lagOf(probe.history).maxMs),
     };
   } finally {
     fleet.close();

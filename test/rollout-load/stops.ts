@@ -52,7 +52,7 @@ async function bench(): Promise<number> {
 
 function lineOf({ way, requests, failed, failures, acknowledged, wrong, longestMs, lagMs }: Stop): string {
   const why = failures.length === 0 ? '' : ` (${failures.slice(0, 4).join(', ')})`;
-  return `${way}: ${failed} of ${requests} requests failed${why}; ${wrong} of ${acknowledged} acknowledged writes lost or wrong; longest wait ${longestMs} ms; probe late by ${lagMs} ms`;
+  return `${way}: ${failed} of ${requests} requests failed${why}; ${wrong} of ${acknowledged} acknowledged writes lost or wrong; longest wait ${longestMs} ms; the probe itself late by ${lagMs} ms at most`;
 }
 
 function rowsOf(stops: readonly Stop[]): ShownRow[] {

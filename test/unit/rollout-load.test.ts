@@ -48,6 +48,13 @@ describe('a rollout under load', () => {
     expect(round).toMatchObject({ handoverStallMs: 230, pausedMs: 120, failed: 0, lost: 0, acknowledged: 5 });
   });
 
+  it('takes off what the probe itself was late by', () => {
+    const late = write(1500, 900, { sentAt: begun + 2300 });
+    const round = measure([late, write(1700, 700, { sentAt: begun + 2300 })], [], report);
+    expect(round.stalls.map(({ ms }) => ms)).toEqual([100]);
+    expect(round).toMatchObject({ handoverStallMs: 100, lagMaxMs: 800 });
+  });
+
   it('counts what failed and what was lost, and misses its goals then', () => {
     const lost = write(1000, 5);
     const gone = { process: -1, op: 'read' as const, key: lost.key, value: null, etag: null, requestId: '' };

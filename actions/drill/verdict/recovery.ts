@@ -51,7 +51,7 @@ export function recoveryOf(
 }
 
 /** How much of a request's wait may be the probe's own: the most by which it sent any late while this one waited, in ms. */
-function probeLatenessMs({ intendedAt, endedAt }: Request, history: readonly Request[]): number {
+export function probeLatenessMs({ intendedAt, endedAt }: Request, history: readonly Request[]): number {
   return history
     .filter(({ sentAt }) => sentAt >= intendedAt && sentAt <= endedAt)
     .reduce((latest, request) => Math.max(latest, request.sentAt - request.intendedAt), 0);
