@@ -10,7 +10,8 @@ export async function preflight(environment: Environment, api: LinodeApi): Promi
     known(`linode.region ${region}`, api.getRegion(region)),
     known(`linode.image ${image}`, api.getImage(image)),
   ]);
-  const missing = ['Linodes', 'VPCs', 'Metadata', 'Cloud Firewall'].filter(
+  const vlan = environment.network.vlan === undefined ? [] : ['Vlans'];
+  const missing = ['Linodes', 'VPCs', 'Metadata', 'Cloud Firewall', ...vlan].filter(
     (capability) => !offer.capabilities.some((each) => each === capability),
   );
   if (missing.length > 0) {

@@ -2,12 +2,14 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { deriveDeployKey, deriveHostKey, derivePassword } from '../../actions/core/derive.ts';
+import type { LinodeApi } from '../../actions/core/linode/api.ts';
 import { Secret } from '../../actions/core/secret.ts';
 import { describePlan, summaryMarkdown } from '../../actions/provision/describe.ts';
 import { firewallRules } from '../../actions/provision/firewall-rules.ts';
 import { inputNames, outputNames, readInputs } from '../../actions/provision/inputs.ts';
 import type { Live } from '../../actions/provision/live.ts';
 import { changes, planProvision } from '../../actions/provision/plan.ts';
+import { preflight } from '../../actions/provision/preflight.ts';
 import { renderUserData, userDataTemplate } from '../../actions/provision/user-data.ts';
 import { judge } from '../../actions/provision/watch.ts';
 import { instances, labEnvironment } from './environment-fixture.ts';
@@ -40,6 +42,22 @@ function with1001(change: Partial<ReturnType<typeof instances>[number]>): Live {
 }
 
 const lines = (live: Live) => describePlan(planProvision(environment, live));
+
+describe('what is asked before anything is created', () => {
+  const offering = (...capabilities: string[]) =>
+    ({
+      getRegion: async () => ({ capabilities }),
+      getImage: async () => ({ capabilities: ['cloud-init'] }),
+    }) as unknown as LinodeApi;
+
+  it('is a region with VLANs where two load balancers share an address in one, and only there', async () => {
+    const some = ['Linodes', 'VPCs', 'Metadata', 'Cloud Firewall'];
+    await expect(preflight(environment, offering(...some))).rejects.toThrow(/lab-1.*does not offer Vlans.*Choose/);
+    await expect(preflight(environment, offering(...some, 'Vlans'))).resolves.toBeUndefined();
+    const { vlan: _, ...network } = environment.network;
+    await expect(preflight({ ...environment, network }, offering(...some))).resolves.toBeUndefined();
+  });
+});
 
 describe('the plan', () => {
   it('for an empty account creates all', () => {
