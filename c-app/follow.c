@@ -11,6 +11,7 @@
 #define COUNTS_MS 1000
 #define RECOVERED_MS 2000 /* more than COUNTS_MS and two polls, so that every instance counts a replica before one lets it in */
 #define AGAIN_MS 200
+#define HEARD_MS 12000 /* a Sentinel asks a replica every 10 s, and we ask a Sentinel every second */
 #define LINK_DOWN_FACTOR 10
 #define LINK_SLACK_MS 10000 /* Sentinel compares two clocks that it reads a second or more apart */
 #define NO_REPLID "0000000000000000000000000000000000000000"
@@ -89,6 +90,8 @@ void follow_heard(struct follow *f, struct follow_node *node, const struct follo
   node->known = true;
   node->role = *role;
   node->said_at = asked_at;
+  if (node->priority != 0) node->barred_since = 0;
+  else if (node->barred_since == 0) node->barred_since = now;
 }
 
 /* The floor falls only when a majority has said less than it for FLOOR_MS. */
@@ -174,6 +177,13 @@ const struct addr *follow_decide(struct follow *f, uint64_t now) {
   return &f->primary;
 }
 
+/* Whether this Sentinel, which has heard of priority 0, may hear otherwise before it promotes. */
+static bool may_hear_otherwise(const struct follow_node *node, const struct follow_answer *a, uint64_t now) {
+  bool word = node->known && node->said_at >= node->judged_at;
+  if (!word) return node->judged_at == 0 || now - node->judged_at < HEARD_MS;
+  return node->priority != 0 || node->barred_since == 0 || a->viewed_at < node->barred_since;
+}
+
 static bool counts(const struct follow *f, const struct follow_node *node, uint64_t now) {
   if (addr_equal(&node->addr, &f->primary)) return false;
   if (f->manage && !node->leaving && has_kept_up(node, now, COUNTS_MS)) return true;
@@ -181,7 +191,9 @@ static bool counts(const struct follow *f, const struct follow_node *node, uint6
   for (size_t i = 0; i < f->sentinels; i++) viewed += f->answers[i].viewed;
   for (size_t i = 0; i < f->sentinels; i++) {
     const struct follow_answer *a = &f->answers[i];
-    if ((a->viewed || viewed * 2 <= f->sentinels) && index_of(&node->addr, a->eligible, a->eligible_count) >= 0) return true;
+    if (!a->viewed && viewed * 2 > f->sentinels) continue;
+    if (index_of(&node->addr, a->eligible, a->eligible_count) >= 0) return true;
+    if (index_of(&node->addr, a->barred, a->barred_count) >= 0 && may_hear_otherwise(node, a, now)) return true;
   }
   return false;
 }
@@ -268,25 +280,30 @@ bool follow_parse_master(const redisReply *reply, struct follow_answer *out) {
   return true;
 }
 
+/* But for its priority. */
 static bool eligible(const redisReply *replica, long long link_down_max_ms) {
   const char *flags = field(replica, "flags"), *primary = field(replica, "master-host");
   if (strstr(flags, "s_down") != NULL) return false;
-  if (strcmp(field(replica, "slave-priority"), "0") == 0 || strcmp(primary, "?") == 0) return false;
+  if (strcmp(primary, "?") == 0) return false;
   /* Signed: it is -1000 of one that was started and has had no link yet. */
   return link_down_max_ms == 0 || strtoll(field(replica, "master-link-down-time"), NULL, 10) <= link_down_max_ms;
 }
 
 bool follow_parse_replicas(const redisReply *reply, struct follow_answer *out, struct addr seen[static FOLLOW_NODES_MAX], size_t *count) {
-  struct addr may[FOLLOW_NODES_MAX];
-  size_t n = 0;
+  struct addr may[FOLLOW_NODES_MAX], barred[FOLLOW_NODES_MAX];
+  size_t n = 0, m = 0;
   if (reply->type != REDIS_REPLY_ARRAY || reply->elements > FOLLOW_NODES_MAX) return false;
   for (size_t i = 0; i < reply->elements; i++) {
     const redisReply *replica = reply->element[i];
     if (!addr_set(&seen[i], field(replica, "ip"), field(replica, "port"))) return false;
-    if (eligible(replica, out->link_down_max_ms)) may[n++] = seen[i];
+    if (!eligible(replica, out->link_down_max_ms)) continue;
+    if (strcmp(field(replica, "slave-priority"), "0") == 0) barred[m++] = seen[i];
+    else may[n++] = seen[i];
   }
   memcpy(out->eligible, may, n * sizeof may[0]);
   out->eligible_count = n;
+  memcpy(out->barred, barred, m * sizeof barred[0]);
+  out->barred_count = m;
   out->viewed = true;
   *count = reply->elements;
   return true;

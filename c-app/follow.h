@@ -19,6 +19,9 @@
  *   sentinelSelectSlave). One whose connection to a Sentinel has just closed is not taken out by that: it is eligible again,
  *   with the offset it had before, as soon as it is back. A replica counts
  *   - while any Sentinel sees it so. Sentinels that don't answer us are given their last word while fewer than a majority do;
+ *   - while a Sentinel sees it up and of priority 0, and may yet hear otherwise: it asks again when a failover begins. What it
+ *     says of itself decides: it counts with another priority than 0, and with 0 until every Sentinel was asked after we heard that.
+ *     What it said before it began to lag is worth nothing; without a word since it counts for 12 s, in which every Sentinel asks it;
  *   - also when none does, while it is linked and has kept up for a second: so it counts before it may be promoted again.
  *     Not so one of priority 0 that says `replica_announced:0`: it is about to stop, and no write shall wait for it then. */
 #ifndef FOLLOW_H
@@ -42,9 +45,12 @@ struct follow_answer {
   uint64_t epoch; /* config-epoch */
   struct addr addr;
   long long link_down_max_ms; /* a replica may have been without its primary for as long as this; 0: any time */
-  bool viewed; /* it has listed the replicas since its connection was opened */
+  bool viewed;        /* it has listed the replicas since its connection was opened */
+  uint64_t viewed_at; /* when it was asked for that list */
   size_t eligible_count;
-  struct addr eligible[FOLLOW_NODES_MAX]; /* the replicas that it may promote; kept when it is lost */
+  struct addr eligible[FOLLOW_NODES_MAX]; /* the replicas that it may promote; kept when it is lost, as the next */
+  size_t barred_count;
+  struct addr barred[FOLLOW_NODES_MAX]; /* those that it would, if it did not think that their priority is 0 */
 };
 
 /* ROLE. */
@@ -63,6 +69,7 @@ struct follow_node {
   uint64_t said_at; /* when it was asked for the following */
   struct follow_role role;
   unsigned priority;
+  uint64_t barred_since; /* when its priority was first heard to be 0; 0 while it is not */
   bool leaving; /* not announced, and of priority 0, which is meant so: it is about to stop */
   char replid[FOLLOW_REPLID_MAX], replid2[FOLLOW_REPLID_MAX];
   bool keeps_up;      /* it is linked to the primary and has what the primary had a poll ago */

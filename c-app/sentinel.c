@@ -137,6 +137,8 @@ static void on_replicas(void *owner, const struct rconn_answer *a) {
   if (a->reply == NULL) return;
   if (!follow_parse_replicas(a->reply, p->answer, seen, &count)) {
     note_reply(p, a->reply, "its list of replicas can't be read (numeric addresses only)");
+  } else {
+    p->answer->viewed_at = p->asked_at;
   }
   for (size_t i = 0; i < count; i++) follow_node(&p->s->follow, &seen[i]);
   decide(p->s);

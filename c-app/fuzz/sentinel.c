@@ -86,7 +86,7 @@ static void take_sentinel(struct run *r, const redisReply *reply, struct follow_
   if (!follow_parse_master(reply, a)) must(memcmp(a, &before, sizeof before) == 0);
   before = *a;
   if (follow_parse_replicas(reply, a, seen, &count)) {
-    must(count <= FOLLOW_NODES_MAX && a->eligible_count <= count && a->viewed);
+    must(count <= FOLLOW_NODES_MAX && a->eligible_count + a->barred_count <= count && a->viewed);
     for (size_t i = 0; i < count; i++) follow_node(&r->f, &seen[i]);
   } else {
     must(memcmp(a, &before, sizeof before) == 0 && count == 99);

@@ -396,6 +396,67 @@ static void a_replica_counts_while_one_sentinel_may_promote_it(void **state) {
   assert_true(counts(C));
 }
 
+static void barred_everywhere(const char *addr) {
+  for (size_t i = 0; i < 3; i++) {
+    f.answers[i].barred[0] = addr_of(addr);
+    f.answers[i].barred_count = 1;
+    f.answers[i].viewed_at = t;
+  }
+}
+
+static void has_priority(const char *addr, unsigned priority) {
+  struct follow_role r = {0};
+  node(addr)->priority = priority;
+  follow_heard(&f, node(addr), &r, t, t);
+}
+
+/* It has come back, has its priority again, and is cut off before the Sentinels have heard of that. They would when they fail over. */
+static void one_that_the_sentinels_have_not_heard_of_yet_counts_by_its_own_word(void **state) {
+  (void)state;
+  all_view(B, NULL);
+  barred_everywhere(C);
+  has_priority(C, 100);
+  poll_primary(1000, 1000, 1000);
+  t += 100;
+  poll_primary(1100, 1100, -1);
+  has_priority(C, 100);
+  assert_true(counts(C));
+  t += 60000;
+  assert_true(counts(C));
+}
+
+static void one_that_is_taken_out_counts_until_all_sentinels_were_asked_since(void **state) {
+  (void)state;
+  all_view(B, NULL);
+  poll_primary(1000, 1000, -1);
+  has_priority(C, 100);
+  barred_everywhere(C);
+  t += 400;
+  has_priority(C, 0);
+  assert_true(counts(C)); /* a Sentinel may have heard of 100 between our question and now */
+  t += 100;
+  has_priority(C, 0);
+  barred_everywhere(C);
+  assert_false(counts(C));
+  f.answers[1].viewed_at = t - 101;
+  assert_true(counts(C));
+}
+
+static void one_whose_word_is_older_than_its_lag_counts_while_a_sentinel_may_hear_of_its_priority(void **state) {
+  (void)state;
+  all_view(B, NULL);
+  has_priority(C, 0);
+  t += 100;
+  barred_everywhere(C);
+  poll_primary(1000, 1000, -1);
+  node(C)->known = false;
+  assert_true(counts(C));
+  t += 11999;
+  assert_true(counts(C));
+  t++;
+  assert_false(counts(C));
+}
+
 static void it_leaves_when_all_sentinels_say_so(void **state) {
   (void)state;
   all_view(B, C);
@@ -771,16 +832,17 @@ static void a_primarys_description_is_an_array_or_a_map(void **state) {
 static void who_may_be_promoted_is_judged_as_sentinel_judges(void **state) {
   static const struct {
     const char *wire;
-    bool may;
+    bool may, barred;
   } cases[] = {
-      {"*1\r\n" REPLICA(UP, P100, HOST, NONE), true},
-      {"*1\r\n" REPLICA("$12\r\nslave,s_down\r\n", P100, HOST, NONE), false},
-      {"*1\r\n" REPLICA("$18\r\nslave,disconnected\r\n", P100, HOST, NONE), true}, /* soon back, with what it had */
-      {"*1\r\n" REPLICA(UP, NONE, HOST, NONE), false},
-      {"*1\r\n" REPLICA(UP, P100, "$1\r\n?\r\n", NONE), false},
-      {"*1\r\n" REPLICA(UP, P100, HOST, "$5\r\n60000\r\n"), true},
-      {"*1\r\n" REPLICA(UP, P100, HOST, "$5\r\n60001\r\n"), false},
-      {"*1\r\n" REPLICA(UP, P100, HOST, "$5\r\n-1000\r\n"), true}, /* started, and never linked yet */
+      {"*1\r\n" REPLICA(UP, P100, HOST, NONE), true, false},
+      {"*1\r\n" REPLICA("$12\r\nslave,s_down\r\n", P100, HOST, NONE), false, false},
+      {"*1\r\n" REPLICA("$18\r\nslave,disconnected\r\n", P100, HOST, NONE), true, false}, /* soon back, with what it had */
+      {"*1\r\n" REPLICA(UP, NONE, HOST, NONE), false, true},
+      {"*1\r\n" REPLICA("$12\r\nslave,s_down\r\n", NONE, HOST, NONE), false, false},
+      {"*1\r\n" REPLICA(UP, P100, "$1\r\n?\r\n", NONE), false, false},
+      {"*1\r\n" REPLICA(UP, P100, HOST, "$5\r\n60000\r\n"), true, false},
+      {"*1\r\n" REPLICA(UP, P100, HOST, "$5\r\n60001\r\n"), false, false},
+      {"*1\r\n" REPLICA(UP, P100, HOST, "$5\r\n-1000\r\n"), true, false}, /* started, and never linked yet */
   };
   (void)state;
   for (size_t i = 0; i < COUNT(cases); i++) {
@@ -789,6 +851,7 @@ static void who_may_be_promoted_is_judged_as_sentinel_judges(void **state) {
     assert_true(parses_replicas(cases[i].wire, &a, &count));
     assert_int_equal(count, 1);
     assert_int_equal(a.eligible_count, cases[i].may);
+    assert_int_equal(a.barred_count, cases[i].barred);
     assert_true(a.viewed);
   }
 }
@@ -895,6 +958,9 @@ int main(void) {
       ON(following, a_replica_counts_while_one_sentinel_may_promote_it),
       ON(following, it_leaves_when_all_sentinels_say_so),
       ON(following, the_last_word_of_a_lost_sentinel_holds_while_only_a_minority_answers),
+      ON(following, one_that_the_sentinels_have_not_heard_of_yet_counts_by_its_own_word),
+      ON(following, one_that_is_taken_out_counts_until_all_sentinels_were_asked_since),
+      ON(following, one_whose_word_is_older_than_its_lag_counts_while_a_sentinel_may_hear_of_its_priority),
       ON(following, the_primary_never_counts),
       ON(following, one_that_has_kept_up_for_a_second_counts_before_it_may_be_promoted),
       ON(following, unless_priorities_are_not_ours),
