@@ -141,7 +141,9 @@ const sentinel = z
     masterName: name.default('mymaster'),
     quorum: count('Sentinels that must agree that the primary is down').default(2),
     downAfterMs: ms('Silence after which a Sentinel suspects the primary').default(1000),
-    failoverTimeoutMs: ms('Half of the time before a failed failover is tried again').default(6000),
+    failoverTimeoutMs: ms(
+      'Half of the time before a failed failover is tried again; so long one has for each of its steps, and a replica that follows another primary before it is set right',
+    ).default(3000),
     parallelSyncs: count('Replicas that resynchronise at the same time after a failover').default(2),
   })
   .prefault({});

@@ -12,7 +12,7 @@ export const leaderCrash: Scenario = {
   ],
   failovers: 1,
   recovery: 'fault',
-  budgetMs: 20000,
+  budgetMs: 12000, // twice sentinel.failoverTimeoutMs, detection and the second attempt
   mayFail: Number.POSITIVE_INFINITY,
   alert: 'RedisPrimaryDown',
 };
