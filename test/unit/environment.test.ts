@@ -166,7 +166,7 @@ describe('a mistake in an environment file is reported with its place and its fi
     ],
     [
       'a budget for an unknown scenario',
-      [['    app-kill: 500', '    app-kil: 500']],
+      [['    app-kill: 750', '    app-kil: 500']],
       /unknown key drill\.budgetsMs.*app-kil/,
     ],
     [
