@@ -9,7 +9,7 @@ export interface Row {
   /** What ours is compared with, measured in the same run; `budget` for a fixed limit; null when there is nothing to compare. */
   readonly peer: string | null;
   readonly peerValue: number | null;
-  /** Ours to the peer's. */
+  /** Ours to the peer's; null also where the peer's is 0 and nothing is asked of it. */
   readonly ratio: number | null;
   /** The bound on the ratio, or on ours where there is no peer; or null. */
   readonly goal: number | null;
@@ -46,8 +46,8 @@ export interface Comparison {
 /** The row of a comparison: its ratio, and whether that (without a peer the figure itself) is within the bound. */
 export function rowOf(comparison: Comparison): ShownRow {
   const { metric, unit, ours, peer = null, peerValue = null, atMost, atLeast, note = '' } = comparison;
-  const ratio = peerValue === null ? null : ours / peerValue;
   const goal = atMost ?? atLeast ?? null;
+  const ratio = peerValue === null || (peerValue === 0 && goal === null) ? null : ours / peerValue;
   const held = ratio ?? ours;
   const within = atMost === undefined ? held >= (atLeast ?? 0) : held <= atMost;
   const met = goal === null ? null : within || comparison.orElse === true;

@@ -110,6 +110,10 @@ describe('a row', () => {
     expect(rowOf({ ...row, atMost: 5 }).met).toBe(false);
   });
 
+  test('beside a peer whose figure is 0 has no ratio', () => {
+    expect(rowOf({ metric: 'm', unit: 's', ours: 6, peer: 'Ansible', peerValue: 0 }).ratio).toBeNull();
+  });
+
   test('is written without what only a reader needs, and shown with it', () => {
     const rows = [rowOf({ ...base, atMost: 0.5, note: 'as seen' })];
     const folder = mkdtempSync(join(tmpdir(), 'bench-'));
