@@ -154,7 +154,7 @@ async function measure(
   const followUps = steps
     .filter((step) => step.when !== undefined && 'on' in step.when)
     .map((step) => followUp(fleet, step, observations, injection.faultAt, open.ended));
-  const failovers = scenario.failovers === 'any' ? 0 : scenario.failovers;
+  const failovers = typeof scenario.failovers === 'number' ? scenario.failovers : 0;
   const untilCalm = scenario.recovery === 'fault';
   const alerted = (): boolean =>
     !willFire(scenario, alerts) || alerts.fired.some(({ name }) => name === scenario.alert);

@@ -40,6 +40,8 @@ export async function startDeployment(
     ),
   );
   await waitFor(20_000, 'the Sentinels to agree', sentinelsAgree);
+  for (const host of settings.sentinelHosts)
+    await askSentinel(host, 'SENTINEL', 'DEBUG', 'ping-period', String(settings.pingMs));
   const apps = await Promise.all(settings.appHosts.map((_, index) => startApp(index, program, durability)));
   writeInRoot('/etc/haproxy/haproxy.cfg', settings.haproxyCfg());
   mkdirSync(inRoot('/run/haproxy'), { recursive: true });

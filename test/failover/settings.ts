@@ -13,6 +13,7 @@ export const appPort = 8080;
 export const password = 'failover-secret';
 export const masterName = 'mymaster';
 export const downAfterMs = 1000;
+export const pingMs = 300;
 /** How long the service holds a request, as in production: a failover that is shorter must not fail one. */
 export const holdMs = 4000;
 

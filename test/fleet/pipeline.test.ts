@@ -3,6 +3,7 @@ import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { sleep, until } from '../../actions/core/deadline.ts';
 import { loadEnvironment } from '../../actions/core/environment/load.ts';
+import { shellQuote } from '../../actions/core/ssh.ts';
 import { startTraffic } from '../faults/traffic.ts';
 import { listNamespaces } from '../lab/machines/network.ts';
 import { mountsUnder } from '../lab/machines/overlay.ts';
@@ -68,6 +69,13 @@ describe('npm run lab', () => {
     serviceUrl = `http://${shared}/v1/sessions`;
     expect(request(`${serviceUrl}/test-status`, ['--request', 'PUT', '--data', 'kept']).status).toBe(204);
     expect(request(`${serviceUrl}/test-status`)).toEqual({ status: 200, body: 'kept' });
+  });
+
+  test('has Sentinels that ping as often as the environment says', async () => {
+    const password = `$(awk '$1 == "requirepass" { print $2 }' /etc/redis/firedrill-sentinel.conf)`;
+    const asked = `sudo sh -c ${shellQuote(`REDISCLI_AUTH=${password} redis-cli -p 26379 SENTINEL DEBUG`)}`;
+    for (const node of ['sentinel-1', 'sentinel-2', 'sentinel-3'])
+      expect((await runLab(['ssh', node, asked])).output).toMatch(/PING-PERIOD\s+300\s/);
   });
 });
 

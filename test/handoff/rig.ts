@@ -15,6 +15,8 @@ export const redisPort = 26001;
 export const sentinelPort = 26002;
 const redisPassword = 'redis-password';
 const sentinelPassword = 'sentinel-password';
+/** As environments have it (ms). */
+const pingMs = 300;
 
 export interface RigOptions {
   /** A Debian root that the programs run in; '' for this machine's own. */
@@ -68,6 +70,7 @@ export async function startRig(options: RigOptions): Promise<Rig> {
     await until(20_000, 'the replicas to be linked', async () => (await linked(redisHosts[0])) === 2);
     for (const host of sentinelHosts) rig.sentinels.push(startSentinel(rig, host));
     await until(20_000, 'the Sentinels to agree', () => settled(redisHosts[0]));
+    for (const host of sentinelHosts) await askSentinel(host, 'SENTINEL', 'DEBUG', 'ping-period', String(pingMs));
     return rig;
   } catch (error) {
     await stopRig(rig);

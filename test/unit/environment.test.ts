@@ -120,6 +120,12 @@ describe('a mistake in an environment file is reported with its place and its fi
       /quorum 3 of 3 Sentinels is more than a majority.*Use 2/,
     ],
     [
+      'a primary suspected before it could be reached',
+      [['downAfterMs: 1000', 'downAfterMs: 450']],
+      /with pingMs 300 a Sentinel may suspect a new primary.*Use at least 500, or a smaller pingMs/,
+    ],
+    ['pings too dense for an election', [['pingMs: 300', 'pingMs: 200']], /asks them once a second/],
+    [
       'a rate over too few scrapes',
       [['rateWindowMs: 20000', 'rateWindowMs: 2000']],
       /monitor\.rules\.rateWindowMs 2000 is too short.*Use at least 20000/,

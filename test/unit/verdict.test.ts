@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { Operation } from '../../actions/core/history/operation.ts';
 import { operationOf, type Request } from '../../actions/drill/probe/history.ts';
 import { changedKeys } from '../../actions/drill/read-back.ts';
+import type { Scenario } from '../../actions/drill/scenarios/scenario.ts';
 import type { Phases } from '../../actions/drill/timeline.ts';
 import { recoveryOf, stallThresholdMs } from '../../actions/drill/verdict/recovery.ts';
 import { judge, type Recording } from '../../actions/drill/verdict/verdict.ts';
@@ -272,7 +273,12 @@ describe('the verdict', () => {
     const history = stalled(1000, 1100, 3000);
     expect(judge(twice, 2000, recording(history)).reasons).toEqual(['1 failover happened, 2 were expected']);
     expect(judge(twice, 2000, recording(history, { phases: { ...failedOver, failovers: 2 } })).ok).toBe(true);
-    expect(judge({ ...failoverExpected, failovers: 'any' }, 2000, recording(history)).ok).toBe(true);
+    for (const failovers of ['any', 'at most 1'] as const)
+      expect(judge({ ...failoverExpected, failovers }, 2000, recording(history)).ok).toBe(true);
+    const again = recording(history, { phases: { ...failedOver, failovers: 2 } });
+    expect(judge({ ...failoverExpected, failovers: 'at most 1' }, 2000, again).reasons).toEqual([
+      '2 failovers happened, at most 1 was expected',
+    ]);
   });
 
   test('is red when nothing could be read back, and keeps what was measured', () => {
@@ -336,9 +342,10 @@ describe('the verdict', () => {
 
 test('a failover more than the scenario is about is a false one', () => {
   const history = stalled(1000, 1100, 3000);
-  const seen = (failovers: 0 | 1 | 2 | 'any', phases: Phases) =>
+  const seen = (failovers: Scenario['failovers'], phases: Phases) =>
     judge({ ...failoverExpected, failovers }, 2000, recording(history, { phases })).falseFailovers;
   expect([seen(1, failedOver), seen(0, failedOver), seen(0, noFailover), seen(2, failedOver)]).toEqual([0, 1, 0, 0]);
   expect(seen(1, { ...failedOver, failovers: 3 })).toBe(2);
-  expect(seen('any', failedOver)).toBe(0);
+  expect([seen('any', failedOver), seen('at most 1', noFailover), seen('at most 1', failedOver)]).toEqual([0, 0, 0]);
+  expect(seen('at most 1', { ...failedOver, failovers: 2 })).toBe(1);
 });

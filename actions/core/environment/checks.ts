@@ -101,7 +101,7 @@ function fleetChecks(nodes: readonly EnvironmentNode[], parsed: ParsedSections):
       fix: 'Mark exactly one redis node with `primary: true`; Sentinel decides after the first start',
     });
   }
-  mistakes.push(...quorumChecks(having('sentinel'), parsed));
+  mistakes.push(...quorumChecks(having('sentinel'), parsed), ...paceChecks(parsed));
   const replicas = having('redis') - 1;
   if (parsed.app !== undefined && parsed.app.durability !== 'async' && parsed.app.replicasRequired > replicas) {
     mistakes.push({
@@ -111,6 +111,17 @@ function fleetChecks(nodes: readonly EnvironmentNode[], parsed: ParsedSections):
     });
   }
   return mistakes;
+}
+
+/** Of Sentinel's own timer, which runs ten times a second, and of an answer (ms). */
+const sentinelTickMs = 200;
+
+/** After a failover a Sentinel may have to wait for its next try to reach the new primary, and must not suspect it meanwhile. */
+function paceChecks({ sentinel }: ParsedSections): Mistake[] {
+  const least = (sentinel?.pingMs ?? 0) + sentinelTickMs;
+  if (sentinel === undefined || sentinel.downAfterMs >= least) return [];
+  const what = `with pingMs ${sentinel.pingMs} a Sentinel may suspect a new primary before it has reached it, and replace it`;
+  return [{ path: ['sentinel', 'downAfterMs'], what, fix: `Use at least ${least}, or a smaller pingMs` }];
 }
 
 function quorumChecks(sentinels: number, parsed: ParsedSections): Mistake[] {

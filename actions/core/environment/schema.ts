@@ -141,6 +141,12 @@ const sentinel = z
     masterName: name.default('mymaster'),
     quorum: count('Sentinels that must agree that the primary is down').default(2),
     downAfterMs: ms('Silence after which a Sentinel suspects the primary').default(1000),
+    pingMs: z
+      .int()
+      .min(250, 'Sentinel promotes no replica that it heard of longer than 5 pings ago, and asks them once a second')
+      .max(1000)
+      .default(300)
+      .describe('How often a Sentinel pings each of the others, and tries again to reach one that it has lost (ms)'),
     failoverTimeoutMs: ms(
       'Half of the time before a failed failover is tried again; so long one has for each of its steps, and a replica that follows another primary before it is set right',
     ).default(3000),

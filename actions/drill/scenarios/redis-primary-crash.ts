@@ -7,7 +7,7 @@ export const redisPrimaryCrash: Scenario = {
   name: 'redis-primary-crash',
   breaks: 'kill -9 of the primary Redis; systemd starts it again',
   steps: (state) => [{ nodes: [state.primary], ...unitFault('crash', unitOf.redis) }],
-  failovers: 'any',
+  failovers: 'at most 1',
   recovery: 'fault',
   budgetMs: 1200,
   mayFail: 0,

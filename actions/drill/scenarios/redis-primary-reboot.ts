@@ -6,7 +6,7 @@ export const redisPrimaryReboot: Scenario = {
   name: 'redis-primary-reboot',
   breaks: "an orderly reboot of the primary's machine",
   steps: (state) => [{ nodes: [state.primary], ...reboot }],
-  failovers: 'any',
+  failovers: 'at most 1',
   recovery: 'fault',
   budgetMs: 600,
   mayFail: 0,

@@ -56,7 +56,7 @@ export interface Scenario {
   /** Takes the place of the fault. */
   readonly deploys?: Release;
   /** How often Sentinel must announce another primary; `any`: what matters is what clients notice. */
-  readonly failovers: 0 | 1 | 2 | 'any';
+  readonly failovers: 0 | 1 | 2 | 'at most 1' | 'any';
   /**
    * What has to be back within the budget. `fault`: the clients, counted from the fault. `return`: the clients, counted from the end
    * of the fault, for nobody can serve before. `stall`: nothing goes away; no answer may take longer.

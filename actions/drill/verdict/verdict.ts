@@ -189,6 +189,8 @@ function late({ recovery }: Judged, { recoveryMs }: Recovery, budgetMs: number):
 
 function wrongFailovers(wanted: Judged['failovers'], seen: number, switched: boolean): string | undefined {
   if (wanted === 'any') return undefined;
+  if (wanted === 'at most 1')
+    return seen > 1 ? `${plural(seen, 'failover')} happened, at most 1 was expected` : undefined;
   if (wanted === 0) return switched ? 'a failover happened that nothing called for' : undefined;
   if (!switched) return 'no failover happened, but one was expected';
   return seen > wanted || (wanted > 1 && seen < wanted)
@@ -198,6 +200,7 @@ function wrongFailovers(wanted: Judged['failovers'], seen: number, switched: boo
 
 function falseFailovers(wanted: Judged['failovers'], seen: number, switched: boolean): number {
   if (wanted === 'any') return 0;
+  if (wanted === 'at most 1') return Math.max(seen - 1, 0);
   return Math.max(seen, switched ? 1 : 0, wanted) - wanted;
 }
 
