@@ -6,14 +6,14 @@ import { readFileSync, rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
-import { FiredrillError, messageOf } from '../../actions/core/errors.ts';
+import { FiredrillError } from '../../actions/core/errors.ts';
 import { ensureBuildRoot } from '../lab/machines/build-root.ts';
 import { ensureReady } from '../lab/machines/preflight.ts';
 import { cacheDir, clone, lab, outDir } from '../lab/paths.ts';
 import { packagesOf } from '../lab/prepare.ts';
 import { sourceCommit } from '../lab/source.ts';
 import { runInSandbox } from '../sandbox/run.ts';
+import { runCommand } from './command.ts';
 import { countOf } from './options.ts';
 
 const usage = `npm run bench:app                the C service beside webdis and nginx: medians of 5 rounds, out/bench-app.json
@@ -28,29 +28,20 @@ interface Options {
   readonly from: string;
 }
 
-try {
-  const options = optionsOf(process.argv.slice(2));
-  if (options === undefined) console.log(usage);
-  else process.exitCode = await bench(options);
-} catch (error) {
-  console.error(messageOf(error));
-  if (!(error instanceof FiredrillError) || error.code === 'bug') console.error((error as Error).stack);
-  process.exitCode = 1;
-}
-
-function optionsOf(argv: string[]): Options | undefined {
-  const text = { type: 'string' } as const;
-  const { values } = parseArgs({
-    args: argv,
-    options: { rounds: text, seconds: text, from: text, help: { type: 'boolean' } },
-  });
-  if (values.help) return undefined;
-  return {
-    rounds: countOf('--rounds', values.rounds ?? '5', 50),
-    seconds: countOf('--seconds', values.seconds ?? '3', 60),
-    from: resolve(values.from ?? clone),
-  };
-}
+await runCommand(
+  usage,
+  {
+    rounds: { type: 'string', default: '5' },
+    seconds: { type: 'string', default: '3' },
+    from: { type: 'string', default: clone },
+  },
+  ({ rounds, seconds, from }) =>
+    bench({
+      rounds: countOf('--rounds', rounds, 50),
+      seconds: countOf('--seconds', seconds, 60),
+      from: resolve(from),
+    }),
+);
 
 async function bench(options: Options): Promise<number> {
   const begun = performance.now();

@@ -3,14 +3,14 @@
  * simulated hosts. Here: the lab, Ansible's package, the command line, the table; rollout/ measures.
  */
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
-import { parseArgs } from 'node:util';
-import { FiredrillError, messageOf } from '../../actions/core/errors.ts';
+import { FiredrillError } from '../../actions/core/errors.ts';
 import { down, runAll } from '../lab/commands/all.ts';
 import { run } from '../lab/machines/exec.ts';
 import { installMissing } from '../lab/machines/preflight.ts';
 import { clone, nodeBinary, outDir, region, stateDir } from '../lab/paths.ts';
 import { regionPid } from '../lab/region-client.ts';
 import { sourceCommit } from '../lab/source.ts';
+import { runCommand } from './command.ts';
 import { countOf } from './options.ts';
 import { tableOf, writeReport } from './report.ts';
 import { measurePlans } from './rollout/hosts.ts';
@@ -26,20 +26,11 @@ It uses the lab that is up, or brings one up (root) and removes it; Ansible is i
 
 const allParts = ['ansible', 'trips', 'hosts'];
 
-try {
-  const text = { type: 'string' } as const;
-  const { values } = parseArgs({ options: { rounds: text, parts: text, help: { type: 'boolean' } } });
-  if (values.help) console.log(usage);
-  else
-    process.exitCode = await bench(
-      countOf('--rounds', values.rounds ?? '5', 50),
-      partsOf(values.parts ?? allParts.join()),
-    );
-} catch (error) {
-  console.error(messageOf(error));
-  if (!(error instanceof FiredrillError) || error.code === 'bug') console.error((error as Error).stack);
-  process.exitCode = 1;
-}
+await runCommand(
+  usage,
+  { rounds: { type: 'string', default: '5' }, parts: { type: 'string', default: allParts.join() } },
+  ({ rounds, parts }) => bench(countOf('--rounds', rounds, 50), partsOf(parts)),
+);
 
 function partsOf(text: string): string[] {
   const parts = text.split(',');

@@ -1,13 +1,7 @@
-/**
- * `sudo npm run bench:drill-kills -- [--kills N] [--seed S] [--now M]`: kills the drill with SIGKILL at N random moments (default 20) of
- * a kept lab (`npm run lab -- up`), one after the other, and looks on until the fleet is whole again, without doing anything. Each is a
- * line of out/drill-kills.jsonl; those of this seed and commit that are there count, and --now M does at most M more. How long a drill
- * takes is measured first, once for each scenario. Exits with 1 when a fleet was not whole within 60 s.
- */
 import { appendFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import type { ScenarioName } from '../../actions/core/environment/schema.ts';
+import { runCommand } from '../bench/command.ts';
 import { countOf } from '../bench/options.ts';
 import { isInside, mustBeUp, runScriptInside } from '../lab/commands/inside.ts';
 import { clone, outDir } from '../lab/paths.ts';
@@ -24,22 +18,34 @@ type Line = { readonly seed: number; readonly commit: string; readonly scenario:
   | ({ readonly kind: 'kill'; readonly index: number; readonly share: number } & Killed)
 );
 
-const { values } = parseArgs({
-  options: {
+const usage = `npm run bench:drill-kills        kills the drill of a kept lab (npm run lab -- up) with SIGKILL at random moments, one after the other, and
+                                 looks on until the fleet is whole again, without doing anything: a line each in out/drill-kills.jsonl
+
+--kills N                        moments (default 20)
+--seed S                         of the moments (default 1); those of this seed and commit that are in the file count
+--now M                          at most M more in this run
+
+How long a drill takes is measured first, once for each scenario. Ends with 1 when a fleet was not whole within ${limitMs / 1000} s.`;
+
+await runCommand(
+  usage,
+  {
     kills: { type: 'string', default: '20' },
     seed: { type: 'string', default: '1' },
     now: { type: 'string', default: '1000' },
   },
-});
-if (isInside) process.exitCode = await bench();
-else {
+  ({ kills, seed, now }) =>
+    isInside
+      ? bench(countOf('--kills', kills, 1000), countOf('--seed', seed, 2 ** 32 - 1), countOf('--now', now, 1000))
+      : outside(),
+);
+
+function outside(): Promise<number> {
   mustBeUp();
-  process.exitCode = await runScriptInside(fileURLToPath(import.meta.url), process.argv.slice(2));
+  return runScriptInside(fileURLToPath(import.meta.url), process.argv.slice(2));
 }
 
-async function bench(): Promise<number> {
-  const kills = countOf('--kills', values.kills, 1000);
-  const seed = countOf('--seed', values.seed, 2 ** 32 - 1);
+async function bench(kills: number, seed: number, most: number): Promise<number> {
   const commit = sourceCommit(clone).sha;
   mkdirSync(outDir, { recursive: true });
   // How long a drill takes is an estimate: any will do.
@@ -49,7 +55,7 @@ async function bench(): Promise<number> {
     appendFileSync(file, `${JSON.stringify(line)}\n`);
   };
   console.log(`seed ${seed}, commit ${commit.slice(0, 12)}, ${kills} kills`);
-  let left = countOf('--now', values.now, 1000);
+  let left = most;
   for (const [index, { scenario, share }] of momentsOf(seed, kills, killedScenarios).entries()) {
     if (lines.some((line) => line.kind === 'kill' && line.index === index)) continue;
     if (left-- === 0) break;

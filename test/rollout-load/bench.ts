@@ -1,11 +1,6 @@
-/**
- * `sudo npm run bench:rollout-load -- [--rounds N] [--rate N] [--more] [--verbose]`: N rollouts (default 10) that each restart every
- * service of the lab, under 500 requests/s through the load balancer. A line a round, then a table and out/bench-rollout-load.json.
- * A lab that is up is used, and stays; --more adds to the rounds of the last run of this commit. Exits with 1 when a goal is missed.
- */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
+import { runCommand } from '../bench/command.ts';
 import { countOf } from '../bench/options.ts';
 import { tableOf, writeReport } from '../bench/report.ts';
 import { down } from '../lab/commands/all.ts';
@@ -20,15 +15,27 @@ import { roundLine, rowsOf } from './report.ts';
 import { runRound } from './round.ts';
 
 const file = `${outDir}/bench-rollout-load.json`;
-const { values } = parseArgs({
-  options: {
+const usage = `npm run bench:rollout-load       rollouts that each restart every service of the lab, under load through the load balancer: a line a
+                                 round, a table, out/bench-rollout-load.json
+
+--rounds N                       rollouts (default 10)
+--rate N                         requests a second (default 500)
+--more                           adds to the rounds of the last run of this commit
+--verbose                        also prints what the rollouts print
+
+A lab that is up is used, and stays; else one is brought up (root) and removed. Ends with 1 when a goal is missed.`;
+
+await runCommand(
+  usage,
+  {
     rounds: { type: 'string', default: '10' },
     rate: { type: 'string', default: '500' },
     more: { type: 'boolean', default: false },
     verbose: { type: 'boolean', default: false },
   },
-});
-process.exitCode = isInside ? await bench() : await outside();
+  ({ rounds, rate, more, verbose }) =>
+    isInside ? bench(countOf('--rounds', rounds, 1000), countOf('--rate', rate, 10_000), more, verbose) : outside(),
+);
 
 async function outside(): Promise<number> {
   const wasUp = regionPid() !== undefined;
@@ -41,16 +48,15 @@ async function outside(): Promise<number> {
   }
 }
 
-async function bench(): Promise<number> {
-  if (!existsSync(binaryPath))
-    mustSucceed(await deploy({ verbose: values.verbose, from: clone, repeat: '', against: '' }));
+async function bench(count: number, requestsPerS: number, more: boolean, verbose: boolean): Promise<number> {
+  if (!existsSync(binaryPath)) mustSucceed(await deploy({ verbose, from: clone, repeat: '', against: '' }));
   const commit = sourceCommit(clone).sha;
-  const before = values.more ? earlier(commit) : undefined;
+  const before = more ? earlier(commit) : undefined;
   const startedAt = before?.startedAt ?? new Date().toISOString();
   const rounds = [...(before?.rounds ?? [])];
-  const onLine = values.verbose ? (line: string) => console.log(`    ${line}`) : () => {};
-  for (let left = countOf('--rounds', values.rounds, 1000); left > 0; left--) {
-    const round = await runRound({ requestsPerS: countOf('--rate', values.rate, 10_000), onLine });
+  const onLine = verbose ? (line: string) => console.log(`    ${line}`) : () => {};
+  for (let left = count; left > 0; left--) {
+    const round = await runRound({ requestsPerS, onLine });
     rounds.push(round);
     console.log(roundLine(rounds.length, round));
     for (const each of [...round.failures, ...round.proofs].slice(0, 8)) console.log(`      ${each}`);

@@ -1,10 +1,5 @@
-/**
- * `sudo npm run bench:stops -- [--rounds N] [--rate N]`: the lab's primary goes in order, N times (default 5) each by `systemctl stop`, by a
- * reboot and by Linode's shutdown, under 500 requests/s through the load balancer. A line a stop, then a table and out/bench-stops.json.
- * A lab that is up is used, and stays. Exits with 1 when a goal is missed.
- */
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
+import { runCommand } from '../bench/command.ts';
 import { countOf } from '../bench/options.ts';
 import { rowOf, type ShownRow, tableOf, writeReport } from '../bench/report.ts';
 import { median } from '../bench/statistics.ts';
@@ -19,10 +14,20 @@ import { runStop, type Stop, ways } from './stop.ts';
 /** The longest that a client may wait for any answer (ms). */
 const stallGoalMs = 500;
 
-const { values } = parseArgs({
-  options: { rounds: { type: 'string', default: '5' }, rate: { type: 'string', default: '500' } },
-});
-process.exitCode = isInside ? await bench() : await outside();
+const usage = `npm run bench:stops              the lab's primary goes in order, by systemctl stop, by a reboot and by Linode's shutdown, under load
+                                 through the load balancer: a line a stop, a table, out/bench-stops.json
+
+--rounds N                       of each (default 5)
+--rate N                         requests a second (default 500)
+
+A lab that is up is used, and stays; else one is brought up (root) and removed. Ends with 1 when a goal is missed.`;
+
+await runCommand(
+  usage,
+  { rounds: { type: 'string', default: '5' }, rate: { type: 'string', default: '500' } },
+  ({ rounds, rate }) =>
+    isInside ? bench(countOf('--rounds', rounds, 1000), countOf('--rate', rate, 10_000)) : outside(),
+);
 
 async function outside(): Promise<number> {
   const wasUp = regionPid() !== undefined;
@@ -34,11 +39,10 @@ async function outside(): Promise<number> {
   }
 }
 
-async function bench(): Promise<number> {
+async function bench(rounds: number, rate: number): Promise<number> {
   const startedAt = new Date().toISOString();
   const stops: Stop[] = [];
-  const rate = countOf('--rate', values.rate, 10_000);
-  for (let left = countOf('--rounds', values.rounds, 1000); left > 0; left--)
+  for (let left = rounds; left > 0; left--)
     for (const way of ways) {
       const stop = await runStop(way, rate);
       stops.push(stop);
