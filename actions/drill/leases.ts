@@ -38,25 +38,27 @@ export async function holdLeases(fleet: Fleet, log: Log): Promise<Leases> {
   const drop = (node: FleetNode) => runScript(node, 'lease.sh', ['drop', run], { timeoutMs }).catch(() => {});
   const stop = new AbortController();
   let lent = false;
-  let renewing: readonly Promise<unknown>[] = [];
+  const renewing = new Map<FleetNode, Promise<unknown> | undefined>();
   await Promise.all(fleet.nodes.map((node) => installScripts(node, timeoutMs)));
   const held = fleet.nodes.map((node) => {
     const taken = takeWhenFree(node, () => take(node), forMs, stop.signal);
     return { node, taken };
   });
-  const renewed = (async () => {
+  // In turn: on machines that share processors, all at once are a stall that clients notice, and that the drill takes for the fault's.
+  const renewed = fleet.nodes.map(async (node, index) => {
+    await sleep((renewMs * (index + 1)) / fleet.nodes.length, stop.signal);
     for (;;) {
-      await sleep(renewMs, stop.signal);
-      if (lent) continue;
       // A node that can't be reached meanwhile is perhaps the drill's own doing; the lease outlives some missed renewals.
-      renewing = fleet.nodes.map((node) => take(node).catch(() => {}));
-      await Promise.all(renewing);
+      const renewal = lent ? undefined : take(node).catch(() => {});
+      renewing.set(node, renewal);
+      await renewal;
+      await sleep(renewMs, stop.signal);
     }
-  })().catch(() => {});
+  });
   const release = async (): Promise<void> => {
     stop.abort();
     // What is under way would take the lease again after it was given back.
-    await Promise.all([renewed, ...held.map(({ taken }) => taken.catch(() => {}))]);
+    await Promise.allSettled([...renewed, ...held.map(({ taken }) => taken)]);
     await Promise.all(fleet.nodes.map(drop));
   };
   try {
@@ -68,7 +70,7 @@ export async function holdLeases(fleet: Fleet, log: Log): Promise<Leases> {
   log.info(`${fleet.nodes.length} nodes are the drill's (${run})`);
   const lend = async <T>(work: () => Promise<T>): Promise<T> => {
     lent = true;
-    await Promise.all(renewing);
+    await Promise.all(renewing.values());
     await Promise.all(fleet.nodes.map(drop));
     try {
       return await work();

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { sleep } from '../../actions/core/deadline.ts';
+import { sleep, until } from '../../actions/core/deadline.ts';
 import { plainLog } from '../../actions/core/log.ts';
 import type { Fleet, FleetNode } from '../../actions/drill/fleet.ts';
 import { holdLeases, leaseTimes } from '../../actions/drill/leases.ts';
@@ -49,6 +49,18 @@ describe("a drill's leases", () => {
       expect(own.filter((line) => line.endsWith('take')).length).toBeGreaterThan(1);
       expect(own.at(-1)).toBe(`${name} drop`);
     }
+  });
+
+  test('are renewed in turn: all nodes at once would be a stall of the drill’s own', async () => {
+    const { fleet, done } = fleetOf(1800, 1);
+    const leases = await holdLeases(fleet, log);
+    await until(async () => (done.length > 2 ? true : undefined), {
+      timeoutMs: 5000,
+      intervalMs: 10,
+      what: 'a renewal',
+    });
+    expect(done.slice(2)).toEqual(['a take']);
+    await leases.release();
   });
 
   test('are lent for a deploy of its own: none is held or renewed then, and all are taken again', async () => {
