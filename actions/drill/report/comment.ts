@@ -138,7 +138,9 @@ function measured(report: DrillReport, context: CommentContext): string[] {
     clocks(report),
   ].join(' ');
   return [
-    ...(late > trustedLagMs ? [`**The probe was up to ${late} ms late: do not trust the times.**`] : []),
+    ...(p99 > trustedLagMs
+      ? [`**The probe was late itself (p99 ${p99} ms, at most ${late}): do not trust the times.**`]
+      : []),
     `${when}, ${plural(runs.length, 'run')}.`,
     `<details><summary>How it was measured</summary>\n\n${how}\n\n</details>`,
   ];
