@@ -115,7 +115,7 @@ describe('a change is outside the measured spread of the last 30 nights', () => 
   test('is drawn from three nights on', () => {
     expect(chart('redis-primary-kill', nights(2))).toBeUndefined();
     expect(chart('redis-primary-kill', nights(3))).toContain(
-      '    x-axis "drills from 2026-01-01 to 2026-01-03, the last is this one" 1 --> 3\n',
+      '    x-axis "drills from 2026-01-01 to 2026-01-03, the last is this one" ["1", "2", "3"]\n',
     );
     expect(chart('redis-primary-kill', nights(3))).toContain(
       '    bar [1400, 1401, 1402]\n    line [1450, 1451, 1452]\n',

@@ -57,7 +57,8 @@ export function chart(name: string, nights: readonly Night[]): string | undefine
     .slice(-compared - 1);
   if (points.length < 3) return undefined;
   const most = Math.max(...points.map((point) => point.p95), 100);
-  // An axis of numbers: thirty dates would be written over each other, and two drills of one day would be drawn so.
+  // Counted: thirty dates would be written over each other, and two drills of one day would be drawn so.
+  const counted = points.map((_, index) => `"${index + 1}"`).join(', ');
   return [
     '```mermaid',
     '---',
@@ -68,7 +69,7 @@ export function chart(name: string, nights: readonly Night[]): string | undefine
     '---',
     'xychart-beta',
     `    title "${name}: recovery in ms, p50 (bars) and p95 (line)"`,
-    `    x-axis "drills from ${points[0]?.day} to ${points.at(-1)?.day}, the last is this one" 1 --> ${points.length}`,
+    `    x-axis "drills from ${points[0]?.day} to ${points.at(-1)?.day}, the last is this one" [${counted}]`,
     `    y-axis "ms" 0 --> ${Math.ceil((most * 1.1) / 100) * 100}`,
     `    bar [${points.map((point) => point.p50).join(', ')}]`,
     `    line [${points.map((point) => point.p95).join(', ')}]`,
