@@ -34,10 +34,11 @@ await runCommand(
     seed: { type: 'string', default: '1' },
     now: { type: 'string', default: '1000' },
   },
-  ({ kills, seed, now }) =>
-    isInside
-      ? bench(countOf('--kills', kills, 1000), countOf('--seed', seed, 2 ** 32 - 1), countOf('--now', now, 1000))
-      : outside(),
+  ({ kills, seed, now }) => {
+    const [count, most] = [countOf('--kills', kills, 1000), countOf('--now', now, 1000)];
+    const seeded = countOf('--seed', seed, 2 ** 32 - 1);
+    return isInside ? bench(count, seeded, most) : outside();
+  },
 );
 
 function outside(): Promise<number> {

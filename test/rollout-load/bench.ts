@@ -33,8 +33,10 @@ await runCommand(
     more: { type: 'boolean', default: false },
     verbose: { type: 'boolean', default: false },
   },
-  ({ rounds, rate, more, verbose }) =>
-    isInside ? bench(countOf('--rounds', rounds, 1000), countOf('--rate', rate, 10_000), more, verbose) : outside(),
+  ({ rounds, rate, more, verbose }) => {
+    const [count, requestsPerS] = [countOf('--rounds', rounds, 1000), countOf('--rate', rate, 10_000)];
+    return isInside ? bench(count, requestsPerS, more, verbose) : outside();
+  },
 );
 
 async function outside(): Promise<number> {

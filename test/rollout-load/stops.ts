@@ -25,8 +25,10 @@ A lab that is up is used, and stays; else one is brought up (root) and removed. 
 await runCommand(
   usage,
   { rounds: { type: 'string', default: '5' }, rate: { type: 'string', default: '500' } },
-  ({ rounds, rate }) =>
-    isInside ? bench(countOf('--rounds', rounds, 1000), countOf('--rate', rate, 10_000)) : outside(),
+  ({ rounds, rate }) => {
+    const [count, requestsPerS] = [countOf('--rounds', rounds, 1000), countOf('--rate', rate, 10_000)];
+    return isInside ? bench(count, requestsPerS) : outside();
+  },
 );
 
 async function outside(): Promise<number> {
