@@ -10,7 +10,8 @@
 #define REOPEN_MS 200
 #define ASK_MS 1000         /* Sentinels, and replicas */
 #define ASK_PRIMARY_MS 500
-#define ASK_CLOSELY_MS 100  /* Sentinels, while there is no primary or writes wait */
+#define ASK_CLOSELY_MS 100  /* Sentinels, while there is no primary or writes wait; replicas, while what they say may change */
+#define SETTLE_MS 3000      /* from the announcement of a primary: one that it replaced says late that it is about to stop */
 #define PAUSE_MS 1000       /* writes that have not waited for so long are new to waiting */
 #define RETRY_PRIORITY_MS 1000
 #define INFO_MS "10000"      /* how often a Sentinel asks a replica for its INFO */
@@ -279,13 +280,21 @@ static void keep(struct peer *p, uint64_t every_ms) {
   if (p->ready && !p->asked && t - p->asked_at >= every_ms) ask(p);
 }
 
+/* A replica's own word decides whether writes wait for it, so one that comes back, or is about to go, is asked before they do. */
+static uint64_t replica_every_ms(const struct sentinel *s, const struct follow_node *node) {
+  bool settled = node->keeps_up && now(s) - s->follow.announced_at >= SETTLE_MS;
+  return s->pressed || !settled ? ASK_CLOSELY_MS : ASK_MS;
+}
+
 static void on_tick(uv_timer_t *timer) {
   struct sentinel *s = timer->data;
   bool closely = !s->follow.following || now(s) < s->follow.expected_until; /* a new primary is awaited */
   for (size_t i = 0; i < s->opt.count; i++) keep(&s->peers[i], closely || s->pressed ? ASK_CLOSELY_MS : ASK_MS);
   for (size_t i = 0; i < s->follow.node_count; i++) {
-    bool primary = addr_equal(&s->follow.nodes[i].addr, &s->follow.primary);
-    keep(&s->peers[FOLLOW_SENTINELS_MAX + i], closely || (primary && s->pressed) ? 0 : primary ? ASK_PRIMARY_MS : ASK_MS);
+    const struct follow_node *node = &s->follow.nodes[i];
+    bool primary = addr_equal(&node->addr, &s->follow.primary);
+    uint64_t every_ms = primary ? s->pressed ? 0 : ASK_PRIMARY_MS : replica_every_ms(s, node);
+    keep(&s->peers[FOLLOW_SENTINELS_MAX + i], closely ? 0 : every_ms);
   }
   decide(s);
   bool long_enough = s->pressed && now(s) - s->pressed_since >= s->opt.exclude_after_ms;

@@ -22,8 +22,9 @@ static struct {
   unsigned port;
   struct peer *subscriber;
   struct node {
-    bool gone, mute, primary;
+    bool gone, mute, primary, cut_off;
     const char *replid, *replid2;
+    unsigned asked;  /* times that it was asked for its role */
     unsigned led;    /* times that it was told whom to follow */
     char leader[64]; /* by the last of them */
   } nodes[NODES];
@@ -63,6 +64,20 @@ static void say_sentinel(struct peer *p, const char *what) {
   }
 }
 
+/* The role of a primary, whom all follow that say that they are replicas. */
+static void say_primary(struct peer *p) {
+  char text[256], port[8];
+  size_t linked = 0, at;
+  for (size_t i = 0; i < NODES; i++) linked += !r.nodes[i].primary && !r.nodes[i].cut_off;
+  snprintf(port, sizeof port, "%u", r.port);
+  at = (size_t)snprintf(text, sizeof text, "*3\r\n+master\r\n:1\r\n*%zu\r\n", linked);
+  for (size_t i = 0; i < NODES; i++) {
+    if (r.nodes[i].primary || r.nodes[i].cut_off) continue;
+    at += (size_t)snprintf(text + at, sizeof text - at, "*3\r\n+127.0.0.%zu\r\n+%s\r\n+1\r\n", i + 1, port);
+  }
+  say(p, text);
+}
+
 static void say_node(struct peer *p, const redisReply *c) {
   struct node *n = &r.nodes[p->at];
   const char *name = c->element[0]->str;
@@ -81,7 +96,9 @@ static void say_node(struct peer *p, const redisReply *c) {
     snprintf(text, sizeof text, "$%zu\r\n%s\r\n", strlen(info), info);
     say(p, text);
   } else if (strcmp(name, "ROLE") == 0) {
-    say(p, n->primary ? "*3\r\n+master\r\n:1\r\n*0\r\n" : "*5\r\n+slave\r\n+127.0.0.1\r\n:1\r\n+connected\r\n:1\r\n");
+    n->asked++;
+    if (n->primary) say_primary(p);
+    else say(p, "*5\r\n+slave\r\n+127.0.0.1\r\n:1\r\n+connected\r\n:1\r\n");
   } else {
     fail_msg("nobody expects %s", name);
   }
@@ -245,7 +262,7 @@ static void of_a_loss_that_a_sentinel_announced_the_other_replica_is_led_once(vo
   assert_int_equal(r.nodes[2].led, 1);
 }
 
-/* All is well until then, so the replicas are asked once a second; and the promoted one answers first. */
+/* The replicas are not asked all the time before it; and the promoted one answers first. */
 static void of_a_planned_promotion_the_other_replica_is_led_too(void **state) {
   (void)state;
   run_to_primary("127.0.0.1");
@@ -292,6 +309,32 @@ static void without_priorities_of_ours_nobody_is_led(void **state) {
   assert_int_equal(r.nodes[2].led, 0);
 }
 
+/* The one that was replaced says late that it is about to stop, and is not to be waited for then. */
+static void replicas_are_asked_closely_for_a_while_after_an_announcement_and_then_once_a_second(void **state) {
+  (void)state;
+  run_to_primary("127.0.0.1");
+  r.nodes[2].asked = 0;
+  run(1000);
+  assert_in_range(r.nodes[2].asked, 5, 12);
+  run(2500);
+  r.nodes[2].asked = 0;
+  run(2000);
+  assert_in_range(r.nodes[2].asked, 1, 3);
+}
+
+/* What it said before it fell away is worth nothing, so writes would wait for it until it is asked again. */
+static void one_that_fell_away_is_asked_closely(void **state) {
+  (void)state;
+  run_to_primary("127.0.0.1");
+  run(3500);
+  r.nodes[2].cut_off = true;
+  run(700); /* until the primary was asked */
+  r.nodes[2].asked = 0;
+  run(1000);
+  assert_in_range(r.nodes[2].asked, 5, 12);
+  assert_int_equal(r.nodes[2].led, 0);
+}
+
 #define ON(setup, test) cmocka_unit_test_setup_teardown(test, setup, stop)
 
 int main(void) {
@@ -301,6 +344,8 @@ int main(void) {
       ON(started, what_no_sentinel_announced_is_followed_and_nobody_led),
       ON(started, a_replica_of_another_lineage_is_not_led),
       ON(started, one_that_was_not_heard_of_lately_is_not_led),
+      ON(started, replicas_are_asked_closely_for_a_while_after_an_announcement_and_then_once_a_second),
+      ON(started, one_that_fell_away_is_asked_closely),
       ON(started_without_priorities, without_priorities_of_ours_nobody_is_led),
   };
   signal(SIGPIPE, SIG_IGN);
