@@ -11,6 +11,7 @@
 #define COUNTS_MS 1000
 #define RECOVERED_MS 2000 /* more than COUNTS_MS and two polls, so that every instance counts a replica before one lets it in */
 #define AGAIN_MS 200
+#define AWAY_MS 1000 /* two polls: by then no instance has seen it keep up */
 #define HEARD_MS 12000 /* a Sentinel asks a replica every 10 s, and we ask a Sentinel every second */
 #define LINK_DOWN_FACTOR 10
 #define LINK_SLACK_MS 10000 /* Sentinel compares two clocks that it reads a second or more apart */
@@ -177,11 +178,14 @@ const struct addr *follow_decide(struct follow *f, uint64_t now) {
   return &f->primary;
 }
 
-/* Whether this Sentinel, which has heard of priority 0, may hear otherwise before it promotes. */
-static bool may_hear_otherwise(const struct follow_node *node, const struct follow_answer *a, uint64_t now) {
+/* Whether this Sentinel, which has heard of priority 0 `age_ms` before it was asked, may hear otherwise before it promotes. */
+static bool may_hear_otherwise(const struct follow *f, const struct follow_node *node, const struct follow_answer *a, uint64_t age_ms, uint64_t now) {
   bool word = node->known && node->said_at >= node->judged_at;
+  bool away = f->manage && node->judged_at != 0 && !node->keeps_up;
+  if (word && node->priority != 0) return true;
+  if (away && a->viewed_at >= node->judged_at + AWAY_MS + age_ms) return false;
   if (!word) return node->judged_at == 0 || now - node->judged_at < HEARD_MS;
-  return node->priority != 0 || node->barred_since == 0 || a->viewed_at < node->barred_since;
+  return node->barred_since == 0 || a->viewed_at < node->barred_since;
 }
 
 static bool counts(const struct follow *f, const struct follow_node *node, uint64_t now) {
@@ -193,7 +197,8 @@ static bool counts(const struct follow *f, const struct follow_node *node, uint6
     const struct follow_answer *a = &f->answers[i];
     if (!a->viewed && viewed * 2 > f->sentinels) continue;
     if (index_of(&node->addr, a->eligible, a->eligible_count) >= 0) return true;
-    if (index_of(&node->addr, a->barred, a->barred_count) >= 0 && may_hear_otherwise(node, a, now)) return true;
+    int at = index_of(&node->addr, a->barred, a->barred_count);
+    if (at >= 0 && may_hear_otherwise(f, node, a, a->barred_age_ms[at], now)) return true;
   }
   return false;
 }
@@ -289,20 +294,33 @@ static bool eligible(const redisReply *replica, long long link_down_max_ms) {
   return link_down_max_ms == 0 || strtoll(field(replica, "master-link-down-time"), NULL, 10) <= link_down_max_ms;
 }
 
+/* How long ago it answered INFO. */
+static uint64_t info_age_ms(const redisReply *replica) {
+  const char *age = field(replica, "info-refresh");
+  uint64_t ms = age[0] != '\0' ? strtoull(age, NULL, 10) : UINT32_MAX;
+  return ms < UINT32_MAX ? ms : UINT32_MAX;
+}
+
 bool follow_parse_replicas(const redisReply *reply, struct follow_answer *out, struct addr seen[static FOLLOW_NODES_MAX], size_t *count) {
   struct addr may[FOLLOW_NODES_MAX], barred[FOLLOW_NODES_MAX];
+  uint64_t age_ms[FOLLOW_NODES_MAX];
   size_t n = 0, m = 0;
   if (reply->type != REDIS_REPLY_ARRAY || reply->elements > FOLLOW_NODES_MAX) return false;
   for (size_t i = 0; i < reply->elements; i++) {
     const redisReply *replica = reply->element[i];
     if (!addr_set(&seen[i], field(replica, "ip"), field(replica, "port"))) return false;
     if (!eligible(replica, out->link_down_max_ms)) continue;
-    if (strcmp(field(replica, "slave-priority"), "0") == 0) barred[m++] = seen[i];
-    else may[n++] = seen[i];
+    if (strcmp(field(replica, "slave-priority"), "0") != 0) {
+      may[n++] = seen[i];
+    } else {
+      age_ms[m] = info_age_ms(replica);
+      barred[m++] = seen[i];
+    }
   }
   memcpy(out->eligible, may, n * sizeof may[0]);
   out->eligible_count = n;
   memcpy(out->barred, barred, m * sizeof barred[0]);
+  memcpy(out->barred_age_ms, age_ms, m * sizeof age_ms[0]);
   out->barred_count = m;
   out->viewed = true;
   *count = reply->elements;

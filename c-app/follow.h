@@ -21,7 +21,9 @@
  *   - while any Sentinel sees it so. Sentinels that don't answer us are given their last word while fewer than a majority do;
  *   - while a Sentinel sees it up and of priority 0, and may yet hear otherwise: it asks again when a failover begins. What it
  *     says of itself decides: it counts with another priority than 0, and with 0 until every Sentinel was asked after we heard that.
- *     What it said before it began to lag is worth nothing; without a word since it counts for 12 s, in which every Sentinel asks it;
+ *     What it said before it began to lag is worth nothing; without a word since it counts for 12 s, in which every Sentinel asks it.
+ *     Nor does it count while one that comes back has not kept up yet and that Sentinel has heard of 0 since: it gets its
+ *     priority back only after keeping up;
  *   - also when none does, while it is linked and has kept up for a second: so it counts before it may be promoted again.
  *     Not so one of priority 0 that says `replica_announced:0`: it is about to stop, and no write shall wait for it then. */
 #ifndef FOLLOW_H
@@ -51,6 +53,7 @@ struct follow_answer {
   struct addr eligible[FOLLOW_NODES_MAX]; /* the replicas that it may promote; kept when it is lost, as the next */
   size_t barred_count;
   struct addr barred[FOLLOW_NODES_MAX]; /* those that it would, if it did not think that their priority is 0 */
+  uint64_t barred_age_ms[FOLLOW_NODES_MAX]; /* how long ago it heard of that */
 };
 
 /* ROLE. */

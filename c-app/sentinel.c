@@ -7,7 +7,8 @@
 #include <string.h>
 
 #define TICK_MS 25
-#define REOPEN_MS 200
+#define REOPEN_MS 200       /* the connection to a Sentinel */
+#define REOPEN_REDIS_MS 50  /* and to a Redis: when it is back, its own word decides whether writes wait for it */
 #define ASK_MS 1000         /* Sentinels, and replicas */
 #define ASK_PRIMARY_MS 500
 #define ASK_CLOSELY_MS 100  /* Sentinels, while there is no primary or writes wait; replicas, while what they say may change */
@@ -111,6 +112,8 @@ static void decide(struct sentinel *s) {
 
 /* asking */
 
+static void ask_sentinels(struct sentinel *s);
+
 static void on_master(void *owner, const struct rconn_answer *a) {
   struct peer *p = owner;
   p->heard.known = a->reply != NULL && follow_parse_master(a->reply, &p->heard);
@@ -156,7 +159,9 @@ static void on_role(void *owner, const struct rconn_answer *a) {
   p->asked = false;
   if (a->reply == NULL) return;
   if (follow_parse_role(a->reply, &role)) {
+    bool barred = p->node->barred_since != 0;
     follow_heard(&p->s->follow, p->node, &role, p->asked_at, now(p->s));
+    if (!barred && p->node->barred_since != 0) ask_sentinels(p->s); /* it counts until all of them were asked since */
     decide(p->s);
   } else {
     note_reply(p, a->reply, "its role can't be read");
@@ -250,7 +255,7 @@ static void open_peer(struct peer *p) {
   p->conn = rconn_open(p->s->loop, &o, &events, p);
   /* Counted from here: one that lived longer, as of a server that cuts its clients since it is being promoted, is opened
    * again at once. */
-  p->reopen_at = now(p->s) + REOPEN_MS;
+  p->reopen_at = now(p->s) + (p->node != NULL ? REOPEN_REDIS_MS : REOPEN_MS);
 }
 
 static void set_priority(struct sentinel *s, struct follow_node *node, unsigned priority, const char *why) {

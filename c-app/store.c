@@ -313,11 +313,11 @@ static void on_reached(void *owner, const struct rconn_answer *a) {
 }
 
 /* WAIT counts replicas and does not say which; ROLE does. When more are linked than count, or the first WAIT was in vain, a
- * short WAIT only makes all of them report. */
+ * short WAIT only makes all of them report. So it does when fewer are: nobody could end a long one, and who counts may change before. */
 static void ask_replicas(struct lane *l, bool first) {
   const struct store *s = l->s;
   unsigned required = sentinel_required(s->sentinel), linked = sentinel_linked(s->sentinel);
-  bool patient = first && linked <= required;
+  bool patient = first && linked == required;
   unsigned ms = patient ? s->cfg->wait_ms : RETRY_MS;
   char replicas[16], timeout[16];
   snprintf(replicas, sizeof replicas, "%u", first ? required : linked + 1);

@@ -457,6 +457,38 @@ static void one_whose_word_is_older_than_its_lag_counts_while_a_sentinel_may_hea
   assert_false(counts(C));
 }
 
+/* It gets its priority back only after keeping up, so what the Sentinels have heard of it since it went holds until then. */
+static void one_that_comes_back_does_not_count_when_every_sentinel_has_heard_of_0_since_it_went(void **state) {
+  (void)state;
+  all_view(B, NULL);
+  poll_primary(1000, 1000, -1); /* it has gone */
+  t += 1400;
+  barred_everywhere(C);
+  assert_false(counts(C));
+  for (size_t i = 0; i < 3; i++) f.answers[i].barred_age_ms[0] = 400;
+  assert_false(counts(C));
+  f.answers[2].barred_age_ms[0] = 401; /* what another instance took for keeping up may be as young */
+  assert_true(counts(C));
+  f.answers[2].barred_age_ms[0] = 400;
+  has_priority(C, 100);
+  assert_true(counts(C)); /* it says otherwise itself */
+  has_priority(C, 0);
+  assert_false(counts(C));
+  poll_primary(1100, 1100, 1100);
+  t += 1000; /* it has kept up */
+  assert_true(counts(C));
+}
+
+static void unless_others_may_set_its_priority(void **state) {
+  (void)state;
+  f.manage = false;
+  all_view(B, NULL);
+  poll_primary(1000, 1000, -1);
+  t += 1400;
+  barred_everywhere(C);
+  assert_true(counts(C));
+}
+
 static void it_leaves_when_all_sentinels_say_so(void **state) {
   (void)state;
   all_view(B, C);
@@ -856,6 +888,25 @@ static void who_may_be_promoted_is_judged_as_sentinel_judges(void **state) {
   }
 }
 
+static void when_a_sentinel_has_heard_of_a_priority_of_0_is_its_infos_age(void **state) {
+  static const struct {
+    const char *age;
+    uint64_t ms;
+  } cases[] = {{"12\r\ninfo-refresh\r\n$3\r\n250", 250}, {NULL, UINT32_MAX}, {"12\r\ninfo-refresh\r\n$13\r\n1795461502000", UINT32_MAX}};
+  (void)state;
+  for (size_t i = 0; i < COUNT(cases); i++) {
+    struct follow_answer a = {.link_down_max_ms = 60000};
+    char wire[512];
+    size_t count = 0;
+    bool aged = cases[i].age != NULL;
+    snprintf(wire, sizeof wire, "*1\r\n%%%d\r\n+ip\r\n+10.0.0.2\r\n+port\r\n+6379\r\n+flags\r\n+slave\r\n+master-host\r\n+10.0.0.1\r\n+slave-priority\r\n+0\r\n%s%s%s",
+             aged ? 6 : 5, aged ? "$" : "", aged ? cases[i].age : "", aged ? "\r\n" : "");
+    assert_true(parses_replicas(wire, &a, &count));
+    assert_int_equal(a.barred_count, 1);
+    assert_int_equal(a.barred_age_ms[0], cases[i].ms);
+  }
+}
+
 static void replicas_that_cannot_be_read_change_nothing(void **state) {
   struct follow_answer a = {.eligible_count = 1, .eligible = {{"10.0.0.9", 1}}}, b = a;
   size_t count = 77;
@@ -961,6 +1012,8 @@ int main(void) {
       ON(following, one_that_the_sentinels_have_not_heard_of_yet_counts_by_its_own_word),
       ON(following, one_that_is_taken_out_counts_until_all_sentinels_were_asked_since),
       ON(following, one_whose_word_is_older_than_its_lag_counts_while_a_sentinel_may_hear_of_its_priority),
+      ON(following, one_that_comes_back_does_not_count_when_every_sentinel_has_heard_of_0_since_it_went),
+      ON(following, unless_others_may_set_its_priority),
       ON(following, the_primary_never_counts),
       ON(following, one_that_has_kept_up_for_a_second_counts_before_it_may_be_promoted),
       ON(following, unless_priorities_are_not_ours),
@@ -982,6 +1035,7 @@ int main(void) {
       cmocka_unit_test(an_address_is_two_texts),
       cmocka_unit_test(a_primarys_description_is_an_array_or_a_map),
       cmocka_unit_test(who_may_be_promoted_is_judged_as_sentinel_judges),
+      cmocka_unit_test(when_a_sentinel_has_heard_of_a_priority_of_0_is_its_infos_age),
       cmocka_unit_test(replicas_that_cannot_be_read_change_nothing),
       cmocka_unit_test(a_role_is_a_primarys_with_its_replicas_or_any_others),
       cmocka_unit_test(the_lineage_and_the_priority_are_in_info),
