@@ -11,6 +11,7 @@ import { changedSince } from './report/changed.ts';
 import { type CommentContext, commentOf, summaryOf } from './report/comment.ts';
 import { type DrillReport, reasonsOf } from './report/data.ts';
 import { postComment } from './report/post.ts';
+import { stillRedOf } from './report/still-red.ts';
 import type { DrillDeps, DrillResult } from './run.ts';
 
 export interface Destination {
@@ -31,11 +32,13 @@ export async function publish(
 ): Promise<DrillResult> {
   // A drill that goes on with what it measured before must not be compared with that.
   const history = (await nightsBefore(github, environment.name, deps.log)).filter(({ at }) => at < report.startedAt);
+  const stillRed = stillRedOf(report, history);
   const context: CommentContext = {
     runUrl: runUrlOf(deps.env),
     requestTimeoutMs: environment.drill.requestTimeoutMs,
     history,
     changed: await changed(report, history, github, deps.log),
+    stillRed,
   };
   const comment = commentOf(report, context);
   const summary = summaryOf(report, context);
@@ -53,7 +56,8 @@ export async function publish(
     return { report, reasons, commentUrl: '' };
   }
   try {
-    const commentUrl = await postComment(github, report, report.commit, comment);
+    const ok = report.ok && stillRed.length === 0;
+    const commentUrl = await postComment(github, { environment: report.environment, ok }, report.commit, comment);
     deps.log.info(`Posted: ${commentUrl}`);
     return { report, reasons, commentUrl };
   } catch (error) {

@@ -46,7 +46,7 @@ describe("every Mermaid block of a report is one that GitHub's Mermaid draws", (
   test.each([1, 12, 40])('with %i nights before', async (nights) => {
     const history = Array.from({ length: nights }, (_, day) => nightOf(drill(day, 900 + day), String(day)));
     for (const recoveryMs of [0, 950, 4000]) {
-      const context = { runUrl: undefined, requestTimeoutMs: 5000, history, changed: undefined };
+      const context = { runUrl: undefined, requestTimeoutMs: 5000, history, changed: undefined, stillRed: [] };
       const found = blocks(summaryOf(drill(41, recoveryMs), context));
       expect(found).toHaveLength((recoveryMs > 0 ? 1 : 0) + (nights >= 2 ? 1 : 0));
       for (const block of found)

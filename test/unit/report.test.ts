@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { type Night, nightOf } from '../../actions/drill/history/night.ts';
 import { commentOf, summaryOf } from '../../actions/drill/report/comment.ts';
 import {
   type DrillReport,
@@ -9,6 +10,7 @@ import {
   scenarioReport,
 } from '../../actions/drill/report/data.ts';
 import { gantt, longestPhase, phasesOfRun } from '../../actions/drill/report/phases.ts';
+import { stillRedOf } from '../../actions/drill/report/still-red.ts';
 
 const green: RunReport = {
   ok: true,
@@ -72,13 +74,14 @@ const context = {
   requestTimeoutMs: 5000,
   history: [],
   changed: undefined,
+  stillRed: [],
 };
 
 describe('the comment', () => {
   test('starts with its marker, then the verdict', () => {
     const [marker, , verdict] = commentOf(report(green), context).split('\n');
     expect(marker).toBe('<!-- firedrill:report environment=lab -->');
-    expect(verdict).toBe('## Drill of lab passed: 1 of 1 scenario in budget, 0 of 2,250 acknowledged writes lost');
+    expect(verdict).toBe('## Drill of lab passed: 1 of 1 scenario green, 0 of 2,250 acknowledged writes lost');
   });
 
   test('has a row for each scenario with what was measured against the budget', () => {
@@ -99,11 +102,28 @@ describe('the comment', () => {
 
   test('says when red what is red, what to do, and how to see it again in the lab', () => {
     const text = commentOf(report(green, red), context);
-    expect(text).toContain('## Drill of lab FAILED: 1 of 2 scenarios in budget, 3 of 4,500 acknowledged writes lost');
+    expect(text).toContain('## Drill of lab FAILED: 1 of 2 scenarios green, 3 of 4,500 acknowledged writes lost');
     expect(text).toContain('- **redis-primary-1**: recovery took 6,100 ms, the budget is 5,000 ms; 3 acknowledged');
-    expect(text).toContain('acknowledged writes lost (longest: until all clients back, 3,999 ms)');
-    expect(text).toContain('   sudo npm run lab -- drill redis-primary-1 --repeat 5\n');
+    expect(text).toContain('acknowledged writes lost (longest: until all clients back, 4,668 ms)');
+    expect(text).toContain('**Acknowledged writes were lost: deploy nothing before it is understood.**');
+    expect(text).toContain(
+      `   git checkout ${'a'.repeat(12)}\n   sudo npm run lab -- up\n   sudo npm run lab -- drill redis-primary-1 --repeat 5\n`,
+    );
+    const slow = { ...red, lostWrites: 0 };
+    expect(commentOf({ ...report(slow), commit: null }, context)).not.toMatch(/writes were lost:|git checkout/);
     expect(commentOf(report(green), context)).not.toContain('What is red');
+  });
+
+  test('marks a recovery that is over its budget, and not that of a run that is red for something else', () => {
+    const lost = { ...green, ok: false, lostWrites: 3, reason: '3 acknowledged writes lost' };
+    expect(spaced(commentOf(report(lost), context))).toContain('| **RED** | redis-primary-0 | 1,432 | 5,000 |');
+  });
+
+  test('says what was red before on this commit and was not drilled now', () => {
+    const stillRed = [{ scenario: 'lb-kill', at: '2026-02-27T03:17:00.000Z' }];
+    const line = '**Still red on this commit, and not drilled now:** lb-kill (2026-02-27 03:17 UTC).';
+    expect(commentOf(report(green), { ...context, stillRed })).toContain(`\n${line}\n`);
+    expect(commentOf(report(green), context)).not.toContain('Still red');
   });
 
   test('names the first reasons of a scenario that ran often, and how many there are', () => {
@@ -125,14 +145,28 @@ describe('the comment', () => {
     expect(text).toContain('300 requests/s');
     expect(text).toContain('at most 4.5 ms late (p99 1.2 ms)');
     expect(text).toContain('known to 1.5 ms');
-    expect(text).not.toContain('do not trust');
-    const late = (lagP99Ms: number) => {
-      const run = { ...green, detail: { ...green.detail, probe: { requestsPerS: 300, lagP99Ms, lagMaxMs: 120 } } };
-      return commentOf(report(run as RunReport), context);
+  });
+
+  test('says of each recovery what it counts from, and mixes no times that count from different moments', () => {
+    const counted = (recovery: RunDetail['recovery']) => {
+      const run = { ...green, detail: { ...green.detail, recovery } as RunDetail };
+      const text = commentOf(report(run), context);
+      return { title: /<summary>redis-primary-0: (.*)<\/summary>/.exec(text)?.[1], text };
     };
-    // One request that was late spoils no recovery, which the verdict knows; the fold says how late.
-    expect(late(9)).not.toContain('do not trust');
-    expect(late(90)).toContain('do not trust the times');
+    expect(counted('fault').title).toBe('all clients back after 1,432 ms');
+    expect(counted('return').title).toBe('all clients back 1,432 ms after the fault ended');
+    expect(counted('stall').title).toBe('longest answer 1,432 ms');
+    expect(counted('fault').text).toContain('| 1,432 ms | all clients back |');
+    expect(counted('return').text).not.toMatch(/\| 1,432 ms \||```mermaid/);
+    expect(counted('stall').text).not.toMatch(/\| all clients back \||```mermaid/);
+  });
+
+  test('keeps what proves a red run apart from stale reads, which make none', () => {
+    const detail = { ...green.detail, target: '', proofs: ['lost: k: gone', 'stale: k: old'] } as RunDetail;
+    const text = commentOf(report({ ...red, detail }), context);
+    expect(text).toContain('What proves it:\n\n- lost: k: gone\n\nNot red for these, for what a read may show');
+    expect(text).toContain('promised:\n\n- stale: k: old\n');
+    expect(text).toContain('\nkill -9 of the primary');
   });
 
   test('folds the phases of each run', () => {
@@ -189,7 +223,7 @@ test('a drill that could not start is red, and says why instead of figures', () 
   expect(text).toContain('<!-- firedrill:report environment=lab -->\n\n## Drill of lab FAILED: it could not start\n');
   expect(text).toContain('the lease of redis-1: run 7 has it to the end\n');
   expect(text).toContain('Nothing was measured');
-  expect(text).not.toMatch(/longest stall|lab -- drill|in budget/);
+  expect(text).not.toMatch(/longest stall|lab -- drill|green/);
   expect(reasonsOf(none)).toEqual([`the drill could not start: ${none.notStarted}`]);
 });
 
@@ -207,13 +241,40 @@ test('the gantt shows the slowest recovery, from phase to phase', () => {
       '    replica promoted (1299 ms) :1102, 1299',
       '    replicas linked to the new primary (1380 ms) :1299, 1380',
       '    first write acknowledged again (1432 ms) :1380, 1432',
-      '    new primary announced (2101 ms) :1432, 2101',
-      '    all clients back (6100 ms) :crit, 2101, 6100',
+      '    new primary announced (2101 ms) :milestone, 2101, 0ms',
+      '    all clients back (6100 ms) :crit, 1432, 6100',
       '    budget (5000 ms) :milestone, 5000, 0ms',
       '```',
     ].join('\n'),
   );
   expect(gantt(report({ ...green, recoveryMs: 0 }).scenarios)).toBeUndefined();
+});
+
+test('what came after the first write, and an announcement after the promotion, is not what clients waited for', () => {
+  const late = { ...red, detectedMs: 5900, detail: { ...red.detail, agreedMs: 5950 } as RunDetail };
+  expect(longestPhase(late)).toEqual({ name: 'all clients back', tookMs: 4668 });
+  const unseen = { ...red, promotedMs: null, detail: { ...red.detail, announcedMs: 1400 } as RunDetail };
+  expect(phasesOfRun(unseen).find(({ name }) => name === 'new primary announced')?.waited).toBe(true);
+});
+
+test('what was red when it was drilled last stays red until it is drilled again, or another commit is', () => {
+  const drilled = (at: string, ...runs: [string, boolean][]): Night => ({
+    ...nightOf(
+      { ...report(), startedAt: at, scenarios: runs.map(([name]) => scenarioReport(name, 5000, [green])) },
+      at,
+    ),
+    scenarios: runs.map(
+      ([name, ok]) => ({ ...nightOf(report(green), at).scenarios[0], name, ok }) as Night['scenarios'][0],
+    ),
+  });
+  const nights = [
+    drilled('2026-02-26T03:17:00.000Z', ['lb-kill', false], ['lb-hang', false], ['app-kill', false]),
+    drilled('2026-02-27T03:17:00.000Z', ['lb-hang', true], ['redis-primary-0', false]),
+  ];
+  const red = stillRedOf(report(green), nights).map(({ scenario, at }) => `${scenario} ${at.slice(0, 10)}`);
+  expect(red).toEqual(['lb-kill 2026-02-26', 'app-kill 2026-02-26']);
+  expect(stillRedOf({ ...report(green), commit: 'b'.repeat(40) }, nights)).toEqual([]);
+  expect(stillRedOf({ ...report(green), commit: null }, nights)).toEqual([]);
 });
 
 test('a percentile is a value that was measured', () => {

@@ -1,8 +1,8 @@
 import type { Night } from '../history/night.ts';
-import { trustedLagMs } from '../probe/history.ts';
 import { type Changed, changedSection } from './changed.ts';
 import type { DrillReport, RunReport, ScenarioReport } from './data.ts';
 import { alertPhases, gantt, longestPhase, phasesOfRun } from './phases.ts';
+import { type StillRed, stillRedLine } from './still-red.ts';
 import { changes, table, trendChart } from './table.ts';
 import { count, ms, plain, plural, sum } from './text.ts';
 
@@ -22,6 +22,8 @@ export interface CommentContext {
   readonly history: readonly Night[];
   /** Undefined: nobody can tell, or there was no drill before. */
   readonly changed: Changed | undefined;
+  /** What was red when it was drilled last, and was not drilled now. */
+  readonly stillRed: readonly StillRed[];
 }
 
 /** The whole report as Markdown, without the marker: the job summary. Pure. */
@@ -65,6 +67,7 @@ function essentials(report: DrillReport, context: CommentContext): string[] {
     `## ${verdictLine(report)}`,
     table(report.scenarios, context.history),
     ...(report.ok ? [] : [redSection(report)]),
+    ...stillRedLine(context.stillRed),
     ...changes(report.scenarios, context.history),
     ...(context.changed === undefined ? [] : [changedSection(context.changed)]),
     ...(slowest === undefined ? [] : ['### The slowest recovery', slowest]),
@@ -86,7 +89,7 @@ function verdictLine({ environment, ok, scenarios }: DrillReport): string {
   const head = ok ? 'passed' : 'FAILED';
   const writes =
     acked === 0 ? 'no write was measured' : `${count(lost)} of ${plural(acked, 'acknowledged write')} lost`;
-  return `Drill of ${environment} ${head}: ${passed} of ${plural(scenarios.length, 'scenario')} in budget, ${writes}`;
+  return `Drill of ${environment} ${head}: ${passed} of ${plural(scenarios.length, 'scenario')} green, ${writes}`;
 }
 
 const shownReasons = 3;
@@ -94,14 +97,22 @@ const shownReasons = 3;
 function redSection(report: DrillReport): string {
   const red = report.scenarios.filter((scenario) => !scenario.ok);
   const again = red.map((scenario) => scenario.name).join(' ');
+  const lost = sum(
+    red.flatMap((scenario) => scenario.runs),
+    (run) => run.lostWrites,
+  );
+  const checkout = report.commit === null ? [] : [`   git checkout ${report.commit.slice(0, 12)}`];
   return [
     '### What is red, and what to do',
     '',
     ...red.flatMap(redLines),
     '',
-    '1. Is the fleet whole? `systemctl status firedrill-heal.timer` on the node that was broken: a fault that is still armed heals itself.',
-    '2. See it again, on any Debian machine: `sudo npm run lab -- --keep`, then',
+    ...(lost === 0 ? [] : ['**Acknowledged writes were lost: deploy nothing before it is understood.**', '']),
+    "1. Is the fleet whole? After a run that was measured it was proved steady. Else, on the node that was broken: `sudo systemctl list-units --all 'firedrill-heal*'` lists nothing when it is healed; a fault that is still armed undoes itself.",
+    "2. See it again in the lab, on any Debian machine (the budgets there are the lab's):",
     '   ```sh',
+    ...checkout,
+    '   sudo npm run lab -- up',
     `   sudo npm run lab -- drill ${again} --repeat 5`,
     '   ```',
     '3. Whose time was it? Until agreed: `sentinel.downAfterMs`; until promoted: the Sentinels; after that: the service and its replicas.',
@@ -133,14 +144,11 @@ function measured(report: DrillReport, context: CommentContext): string[] {
   const unsure = Math.max(...known.map((detail) => detail.uncertaintyMs));
   const how = [
     `Load: ${first.probe.requestsPerS} requests/s through the load balancer, half of them writes, arriving by the clock whatever the answers did; deadline ${ms(context.requestTimeoutMs)}.`,
-    'Recovery is from the fault to the last client that is served again; a stall is the longest wait for one answer.',
+    'Recovery is from the fault to the last client that is served again; where nobody can serve before the fault ends, from its end; where nothing goes away, the longest answer. A stall is the longest wait for one answer.',
     `The probe itself was at most ${late} ms late (p99 ${p99} ms); the moment of the fault is known to ${unsure} ms.`,
     clocks(report),
   ].join(' ');
   return [
-    ...(p99 > trustedLagMs
-      ? [`**The probe was late itself (p99 ${p99} ms, at most ${late}): do not trust the times.**`]
-      : []),
     `${when}, ${plural(runs.length, 'run')}.`,
     `<details><summary>How it was measured</summary>\n\n${how}\n\n</details>`,
   ];
@@ -167,24 +175,38 @@ function details(report: DrillReport): string[] {
 }
 
 function runLine(run: RunReport): string {
-  const recovered = run.recoveryMs === 0 ? 'no client noticed' : `all clients back after ${ms(run.recoveryMs)}`;
-  return run.recoveryMs === null ? 'not measured' : recovered;
+  if (run.recoveryMs === null) return 'not measured';
+  if (run.recoveryMs === 0) return 'no client noticed';
+  const took = ms(run.recoveryMs);
+  return {
+    fault: `all clients back after ${took}`,
+    return: `all clients back ${took} after the fault ended`,
+    stall: `longest answer ${took}`,
+  }[run.detail?.recovery ?? 'fault'];
 }
 
 function runDetail(run: RunReport): string {
   const { detail } = run;
   if (detail === null) return plain(run.reason ?? 'not measured');
   const moved = detail.newPrimary === null ? 'The primary stayed.' : `The new primary is ${detail.newPrimary}.`;
+  const where = detail.target === '' ? '' : `${detail.target}: `;
+  const stale = detail.proofs.filter((proof) => proof.startsWith('stale: '));
+  const broken = detail.proofs.filter((proof) => !stale.includes(proof));
   return [
-    `${detail.target}: ${detail.breaks}, at ${run.faultAt}. ${moved}`,
+    `${where}${detail.breaks}, at ${run.faultAt}. ${moved}`,
     '',
     ...phaseTable(run),
     `${plural(run.requests, 'request')}, ${count(run.failedRequests)} failed, of them ${plural(detail.unknownWrites, 'write')} with an unknown end;` +
       ` ${plural(run.ackedWrites, 'acknowledged write')}, ${count(run.lostWrites)} lost; ${plural(detail.staleReads, 'stale read')}.`,
     ...(detail.failures.length === 0 ? [] : ['', `Failed: ${plain(detail.failures.join(', '))}.`]),
     ...(run.reason === null ? [] : ['', `Red: ${plain(run.reason)}.`]),
-    ...(detail.proofs.length === 0 ? [] : ['', ...detail.proofs.map((proof) => `- ${plain(proof)}`)]),
+    ...proofsOf('What proves it:', broken),
+    ...proofsOf('Not red for these, for what a read may show is not promised:', stale),
   ].join('\n');
+}
+
+function proofsOf(what: string, proofs: readonly string[]): string[] {
+  return proofs.length === 0 ? [] : ['', what, '', ...proofs.map((proof) => `- ${plain(proof)}`)];
 }
 
 function phaseTable(run: RunReport): string[] {
@@ -196,7 +218,8 @@ function phaseTable(run: RunReport): string[] {
 
 function footer(report: DrillReport, { runUrl }: CommentContext): string[] {
   const names = report.scenarios.map((scenario) => scenario.name).join(' ');
-  const again = names === '' ? [] : [`The same drill in the lab: \`npm run lab -- drill ${names}\`.`];
+  const again =
+    names === '' ? [] : [`The same drill in the lab, once it is up: \`sudo npm run lab -- drill ${names}\`.`];
   const where = runUrl === undefined ? [] : [`[The run](${runUrl}).`];
   const line = [...again, ...where].join(' ');
   return line === '' ? [] : [line];

@@ -1,6 +1,7 @@
 import { describe, type Violation } from '../../core/history/check.ts';
 import { type ClockOffset, isoTime } from '../clock.ts';
 import { type BrokenRun, isBroken, type Run } from '../run-scenario.ts';
+import type { Scenario } from '../scenarios/scenario.ts';
 
 /** out/drill.json, version 1. Times in ms, rounded; null for what was not seen or not measured. */
 export interface DrillReport {
@@ -70,6 +71,8 @@ export interface RunDetail {
   readonly staleReads: number;
   /** What the history can't be explained with, the worst first, at most some. */
   readonly proofs: readonly string[];
+  /** What the recovery counts from, as in Scenario; runs of before it was kept have none. */
+  readonly recovery?: Scenario['recovery'];
   readonly probe: { readonly requestsPerS: number; readonly lagP99Ms: number; readonly lagMaxMs: number };
 }
 
@@ -105,6 +108,7 @@ export function runReport(run: Run | BrokenRun, requestsPerS: number): RunReport
       failures: verdict.failures.slice(0, 8),
       staleReads: verdict.staleReads,
       proofs: verdict.violations.slice(0, 5).map(proofOf),
+      recovery: run.scenario.recovery,
       probe: { requestsPerS, lagP99Ms: tenth(verdict.lag.p99Ms), lagMaxMs: tenth(verdict.lag.maxMs) },
     },
   };

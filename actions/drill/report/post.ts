@@ -2,7 +2,6 @@ import { FiredrillError, messageOf } from '../../core/errors.ts';
 import type { Github } from '../../core/github.ts';
 import type { Log } from '../../core/log.ts';
 import { markerOf } from './comment.ts';
-import type { DrillReport } from './data.ts';
 
 /** The commit that the environment runs, as GitHub's deployments tell; undefined when they don't, with a warning. */
 export async function deployedCommit(github: Github, environment: string, log: Log): Promise<string | undefined> {
@@ -19,10 +18,10 @@ export async function deployedCommit(github: Github, environment: string, log: L
 /** On a pull request whose commit does not recover as it should. */
 export const redLabel = 'drill failed';
 
-/** Puts the comment on the commit's pull request, which gets a label while the drill is red, or on the commit when it came without one. Gives the comment's address. */
+/** Puts the comment on the commit's pull request, which has a label until all is `ok` again, or on the commit when it came without one. Gives the comment's address. */
 export async function postComment(
   github: Github,
-  { environment, ok }: Pick<DrillReport, 'environment' | 'ok'>,
+  { environment, ok }: { readonly environment: string; readonly ok: boolean },
   commit: string,
   body: string,
 ): Promise<string> {
