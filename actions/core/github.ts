@@ -36,7 +36,7 @@ export interface Github {
   /** Safe to repeat, both of them. */
   addLabel(number: number, label: string): Promise<void>;
   removeLabel(number: number, label: string): Promise<void>;
-  /** The commits that `head` has and `base` hasn't, oldest first; GitHub lists 250 at most. */
+  /** The newest 100 at most of the commits that `head` has and `base` hasn't, oldest first, and what they change. */
   compare(base: string, head: string): Promise<Comparison>;
   /** Of a branch, a tag or a commit. Undefined when there is no such file, or no such branch. */
   readFile(branch: string, path: string): Promise<StoredFile | undefined>;
@@ -48,7 +48,11 @@ export interface Github {
 
 export interface Comparison {
   readonly total: number;
+  /** How many commits `base` has and `head` hasn't: what was taken back. */
+  readonly behind: number;
   readonly commits: readonly { readonly sha: string; readonly title: string }[];
+  /** The paths that differ, of 300 at most. */
+  readonly files: readonly string[];
   /** The page that shows the difference. */
   readonly url: string;
 }
@@ -151,11 +155,24 @@ async function pullOfCommit(octokit: Octokit, at: At, sha: string): Promise<Pull
   return pull === undefined ? undefined : { number: pull.number, title: pull.title, url: pull.html_url };
 }
 
+const comparePage = 100;
+
 async function compare(octokit: Octokit, at: At, base: string, head: string): Promise<Comparison> {
   const basehead = `${base}...${head}`;
-  const { data } = await octokit.rest.repos.compareCommitsWithBasehead({ ...at, basehead, per_page: 100 });
-  const commits = data.commits.map(({ sha, commit }) => ({ sha, title: commit.message.split('\n', 1)[0] ?? '' }));
-  return { total: data.total_commits, commits, url: data.html_url };
+  const pageOf = async (page: number) =>
+    (await octokit.rest.repos.compareCommitsWithBasehead({ ...at, basehead, per_page: comparePage, page })).data;
+  // Files are on the first page, the newest commits on the last, with those before them on the last but one.
+  const first = await pageOf(1);
+  const pages = Math.ceil(first.total_commits / comparePage);
+  const last = await Promise.all([pages - 1, pages].filter((page) => page > 1).map(pageOf));
+  const listed = [first, ...last].flatMap((page) => page.commits).slice(-comparePage);
+  return {
+    total: first.total_commits,
+    behind: first.behind_by,
+    commits: listed.map(({ sha, commit }) => ({ sha, title: commit.message.split('\n', 1)[0] ?? '' })),
+    files: (first.files ?? []).map(({ filename }) => filename),
+    url: first.html_url,
+  };
 }
 
 async function upsert(store: CommentStore, marker: string, body: string): Promise<PostedComment> {
@@ -235,7 +252,11 @@ function files(octokit: Octokit, at: At): Pick<Github, 'readFile' | 'writeFile' 
         });
         if (found === undefined || !('content' in found.data) || typeof found.data.content !== 'string')
           return undefined;
-        return { text: Buffer.from(found.data.content, 'base64').toString('utf8'), sha: found.data.sha };
+        const { content, sha, ...file } = found.data;
+        // Of a file of more than 1 MB GitHub gives the version and no content; that is the blob's, up to 100 MB.
+        const whole = 'encoding' in file && file.encoding === 'base64';
+        const base64 = whole ? content : (await git.getBlob({ ...at, file_sha: sha })).data.content;
+        return { text: Buffer.from(base64, 'base64').toString('utf8'), sha };
       }),
     writeFile: ({ branch, path, text, message, replaces }) =>
       attempt(`${path} of ${branch}`, async () => {

@@ -1,11 +1,12 @@
 import { sleep } from '../core/deadline.ts';
+import { messageOf } from '../core/errors.ts';
 import { nowMs } from './clock.ts';
 import { type Fleet, type FleetNode, fleetNodes } from './fleet.ts';
 import { getFrom } from './http.ts';
 
 /** One that fires, by Prometheus. */
 interface FiringAlert {
-  /** Its labels. */
+  /** Its labels, and since when its condition has held: one that ends and begins again is another. */
   readonly id: string;
   readonly name: string;
   readonly severity: string;
@@ -20,8 +21,10 @@ export interface FiredAlert extends FiringAlert {
 }
 
 export interface AlertWatch {
-  /** The names of all rules that Prometheus has; undefined when it does not answer. */
+  /** The names of all rules that Prometheus has; undefined when there is none, or it does not answer. */
   readonly rules: ReadonlySet<string> | undefined;
+  /** Why nobody can tell which alerts fire; undefined when it answers, or there is none. */
+  readonly unheard?: string;
   /** Those that did not fire when the watch began, in the order in which they began to. Grows. */
   readonly fired: readonly FiredAlert[];
   stop(): void;
@@ -47,8 +50,8 @@ export async function watchAlerts(fleet: Fleet): Promise<AlertWatch> {
       fired.splice(0, fired.length, ...withNow(fired, now, nowMs()));
     }, stopped.signal);
     return { rules, fired, stop };
-  } catch {
-    return { rules: undefined, fired, stop };
+  } catch (error) {
+    return { rules: undefined, unheard: `the Prometheus of ${monitor.name}: ${messageOf(error)}`, fired, stop };
   }
 }
 
@@ -59,7 +62,7 @@ async function poll(work: () => Promise<void>, signal: AbortSignal): Promise<voi
   }
 }
 
-/** What has fired, with what fires now: new ones, those that are over, and those that were and fire again. Pure. */
+/** What has fired, with what fires now: new ones, those that are over, and those that were not seen once. Pure. */
 export function withNow(fired: readonly FiredAlert[], now: readonly FiringAlert[], at: number): FiredAlert[] {
   const begun = now.filter((alert) => fired.every(({ id }) => id !== alert.id));
   const known = fired.map((alert) => {
@@ -69,13 +72,19 @@ export function withNow(fired: readonly FiredAlert[], now: readonly FiringAlert[
   return [...known, ...begun.map((alert) => ({ ...alert, at, overAt: null }))];
 }
 
+interface PrometheusAlert {
+  readonly state: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly activeAt?: string;
+}
+
 /** The alerts that fire, by /api/v1/alerts. One that fires since the last drill has another id than that of this one's node. Pure. */
 export function firing(answer: unknown): FiringAlert[] {
-  const { alerts = [] } = dataOf(answer) as { alerts?: { state: string; labels: Record<string, string> }[] };
+  const { alerts = [] } = dataOf(answer) as { alerts?: PrometheusAlert[] };
   return alerts
     .filter((alert) => alert.state === 'firing')
-    .map(({ labels }) => ({
-      id: JSON.stringify(Object.entries(labels).sort()),
+    .map(({ labels, activeAt = '' }) => ({
+      id: JSON.stringify([activeAt, ...Object.entries(labels).sort()]),
       name: labels.alertname ?? '',
       severity: labels.severity ?? '',
     }));

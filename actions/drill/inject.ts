@@ -22,6 +22,7 @@ export interface Armed {
   readonly node: FleetNode;
   readonly undo: readonly ScriptCall[];
   readonly powersOff: boolean;
+  readonly reboots: boolean;
 }
 
 const scriptTimeoutMs = 20_000;
@@ -33,7 +34,8 @@ export function undoPlan(fleet: Pick<Fleet, 'environment' | 'nodes'>, steps: rea
     const own = steps.filter((step) => step.nodes.includes(name));
     const undo = new Map(own.map((step) => [words(step.undo).join(' '), step.undo]));
     const node = nodeAt(fleet, nodeNamed(fleet.environment, name).address);
-    return { node, undo: [...undo.values()], powersOff: own.some((step) => step.powersOff === true) };
+    const powersOff = own.some((step) => step.powersOff === true);
+    return { node, undo: [...undo.values()], powersOff, reboots: own.some((step) => step.reboots === true) };
   });
 }
 
@@ -94,16 +96,16 @@ export async function injectAll(targets: readonly { node: FleetNode; fault: Faul
   };
 }
 
-/** Boots what was powered off, undoes everything now and takes the node's promise back. Safe to repeat. */
-export async function heal(fleet: Fleet, { node, undo, powersOff }: Armed): Promise<void> {
+/** Boots what was powered off, waits for what reboots, undoes everything now and takes the node's promise back. Safe to repeat. */
+export async function heal(fleet: Fleet, { node, undo, powersOff, reboots }: Armed): Promise<void> {
   const fire = () => runScript(node, 'guard.sh', ['fire', ...chain(undo)], { timeoutMs: 60_000 });
-  if (!powersOff) {
+  if (!powersOff && !reboots) {
     await fire();
     return;
   }
   const timeoutMs = fleet.environment.linode.bootTimeoutMs;
   const up = async () => {
-    await fleet.boot(node);
+    if (powersOff) await fleet.boot(node);
     return await fire();
   };
   await until(up, { timeoutMs, intervalMs: 500, what: `${node.name} to be up again` });

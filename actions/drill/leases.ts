@@ -10,6 +10,8 @@ import { installScripts, runScript } from './node-script.ts';
 export interface Leases {
   /** Gives them up while a deploy of the drill's own is at work, and takes them again. Throws a FiredrillError (`lease`) when another run was quicker. */
   lend<T>(work: () => Promise<T>): Promise<T>;
+  /** Takes all of them anew, from now on. Throws a FiredrillError (`lease`) when another run has one, or a node does not answer. */
+  renew(): Promise<void>;
   /** Never throws: what can't be given back ends by itself. */
   release(): Promise<void>;
 }
@@ -79,7 +81,12 @@ export async function holdLeases(fleet: Fleet, log: Log): Promise<Leases> {
       lent = false;
     }
   };
-  return { lend, release };
+  const renew = async (): Promise<void> => {
+    await Promise.all(
+      fleet.nodes.map((node) => take(node).catch((error: unknown) => Promise.reject(refused(node, error)))),
+    );
+  };
+  return { lend, renew, release };
 }
 
 async function takeWhenFree(
@@ -91,12 +98,11 @@ async function takeWhenFree(
   try {
     await until(take, { timeoutMs: forMs + 2000, intervalMs: 500, what: `the lease of ${node.name}`, signal });
   } catch (error) {
-    throw new FiredrillError({
-      code: 'lease',
-      node: node.name,
-      what: messageOf(error),
-      fix: 'Drill when it is done: never two at once',
-      cause: error,
-    });
+    throw refused(node, error);
   }
+}
+
+function refused(node: FleetNode, cause: unknown): FiredrillError {
+  const fix = 'Drill when it is done: never two at once';
+  return new FiredrillError({ code: 'lease', node: node.name, what: messageOf(cause), fix, cause });
 }

@@ -17,7 +17,7 @@ import { type Probe, startProbe } from './probe/probe.ts';
 import { changedKeys, readBack, removeKeys } from './read-back.ts';
 import type { Scenario, Step } from './scenarios/index.ts';
 import { proveSteady } from './steady/steady.ts';
-import { type Phases, phasesOf, type Recorder, recordTimeline } from './timeline.ts';
+import { announcements, type Phases, phasesOf, type Recorder, recordTimeline } from './timeline.ts';
 import { judge, type Verdict } from './verdict/verdict.ts';
 
 /** One run of a scenario that was measured to its end. */
@@ -129,6 +129,8 @@ async function measure(
   const steps = scenario.steps(state);
   const primary = nodeNamed(fleet.environment, state.primary);
 
+  // Nobody else may have taken a node meanwhile, and the leases have to outlive what is armed now.
+  await leases.renew();
   open.armed = undoPlan(fleet, steps);
   await Promise.all(open.armed.map((each) => arm(fleet, each)));
   await prepare(fleet, steps);
@@ -147,7 +149,7 @@ async function measure(
   log.info(progressLine(scenario.name, 'broken', undefined, scenario.breaks));
   const { deploys } = open;
   const release = scenario.deploys;
-  const objections =
+  const objections: string[] =
     deploys === undefined || release === undefined
       ? []
       : await timed(log, scenario.name, 'rolled out', () => leases.lend(() => deploys.roll(release)));
@@ -181,6 +183,9 @@ async function measure(
     survivors.map((node) => node.name),
   );
   const { toldAt, faultAt } = injection;
+  const movedBefore = announcements(observations.filter((each) => each.at < faultAt)).length;
+  if (scenario.movesBefore === true && movedBefore === 0)
+    objections.push('the primary did not move before it, so this shows nothing');
   const fired = alerts.fired.filter((alert) => alert.at < healAt);
   const recording = {
     toldAt,
@@ -189,7 +194,7 @@ async function measure(
     history,
     phases,
     final,
-    alerts: { rules: alerts.rules, fired },
+    alerts: { ...alerts, fired },
     objections,
   };
   const verdict = judge(scenario, budgetOf(scenario, drill), recording);

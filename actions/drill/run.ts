@@ -100,7 +100,7 @@ async function drillFleet(
       const { log, signal } = deps;
       const deploys = () => openDeploys(fleet, inputs, { here: process.cwd(), signal });
       const runs = await runRounds(fleet, plan, { log, signal, leases, openDeploys: deploys });
-      await leaveResult(fleet, [...runs.values()].flat(), deps.log);
+      await leaveResult(fleet, [...withEarlier(plan, runs).values()].flat(), deps.log);
       return { runs, clocks };
     } finally {
       await leases.release();

@@ -12,7 +12,7 @@ import { sweep } from './machines/sweep.ts';
 import { clone, lab, region, repository, stateDir } from './paths.ts';
 import { regionMachines } from './region-machines.ts';
 import { labSecrets } from './secrets.ts';
-import { fileOf } from './source.ts';
+import { changedFiles, fileOf } from './source.ts';
 
 const log = (line: string): void => console.log(`${new Date().toISOString()} ${line}`);
 const readyFile = `${stateDir}/region.ready`;
@@ -37,6 +37,7 @@ const github = await startGithubApi({
   repository,
   stateFile: `${stateDir}/github.json`,
   file: (sha, path) => fileOf(clone, sha, path),
+  changed: (base, head) => changedFiles(clone, base, head),
   log,
 });
 if (linode.checked) log("Linode's API is checked against Linode's own description");

@@ -46,8 +46,21 @@ export function sourceCommit(folder: string): Source {
 
 /** A file of a commit of that clone; undefined when there is no such commit, or no such file in it. */
 export function fileOf(folder: string, sha: string, path: string): Buffer | undefined {
-  if (!/^[0-9a-f]{40}$/.test(sha)) return undefined;
-  const argv = ['-c', `safe.directory=${folder}`, '-C', folder, 'show', `${sha}:${path}`];
+  return isSha(sha) ? shown(folder, ['show', `${sha}:${path}`]) : undefined;
+}
+
+/** The paths that differ between two commits of that clone; none when it does not have them. */
+export function changedFiles(folder: string, base: string, head: string): string[] {
+  const names = isSha(base) && isSha(head) ? shown(folder, ['diff', '--name-only', '-z', base, head]) : undefined;
+  return (names?.toString('utf8') ?? '').split('\0').filter((name) => name !== '');
+}
+
+function isSha(text: string): boolean {
+  return /^[0-9a-f]{40}$/.test(text);
+}
+
+function shown(folder: string, args: readonly string[]): Buffer | undefined {
+  const argv = ['-c', `safe.directory=${folder}`, '-C', folder, ...args];
   try {
     return execFileSync('git', argv, { stdio: ['ignore', 'pipe', 'ignore'], timeout: 10_000 });
   } catch {

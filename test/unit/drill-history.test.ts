@@ -153,6 +153,18 @@ describe('at GitHub', () => {
     expect(await readHistory(github, 'lab')).toEqual(nights);
   });
 
+  test('a history of more than a megabyte, of which GitHub shows no content, stays whole', async () => {
+    await appendNight(github, night(0), commit);
+    const found = await github.readFile(historyBranch, 'lab.jsonl');
+    const years = Array.from({ length: 9000 }, (_, index) => JSON.stringify({ ...night(0), run: `${index}.1` }));
+    const text = `${years.join('\n')}\n`;
+    expect(text.length).toBeGreaterThan(1_100_000);
+    const write = { branch: historyBranch, path: 'lab.jsonl', text, message: 'x', replaces: found?.sha };
+    expect(await github.writeFile(write)).toBe(true);
+    await appendNight(github, night(1), commit);
+    expect(await readHistory(github, 'lab')).toHaveLength(9001);
+  });
+
   test('a write that names an old version changes nothing', async () => {
     await appendNight(github, night(0), commit);
     const write = { branch: historyBranch, path: 'lab.jsonl', text: 'x', message: 'x' };

@@ -77,6 +77,19 @@ describe("a drill's leases", () => {
     await leases.release();
   });
 
+  test('are taken anew before something is broken, or nothing is when another run took one meanwhile', async () => {
+    const { fleet, done } = fleetOf(1800, 1);
+    const leases = await holdLeases(fleet, log);
+    await leases.renew();
+    expect(done.slice(2).sort()).toEqual(['a take', 'b take']);
+    const b = fleet.nodes[1] as { ssh: { exec: unknown } };
+    const { exec } = b.ssh;
+    b.ssh.exec = async () => ({ code: 4, stdout: '', stderr: 'run 9 (deploy) has worked on this node for 3 s' });
+    await expect(leases.renew()).rejects.toMatchObject({ code: 'lease', facts: { node: 'b' } });
+    b.ssh.exec = exec;
+    await leases.release();
+  });
+
   test('are given back on every node when one stays with another run', async () => {
     const { fleet, done } = fleetOf(30, 5, 'b');
     await expect(holdLeases(fleet, log)).rejects.toMatchObject({ code: 'lease', facts: { node: 'b' } });

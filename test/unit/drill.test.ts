@@ -1,6 +1,6 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, globSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -123,6 +123,9 @@ describe('the undo plan', () => {
     const plan = undoPlan(fleet, scenarios['leader-crash'].steps(live));
     expect(plan.map(({ node }) => node.name)).toEqual(['redis-1', 'sentinel-1', 'sentinel-2', 'sentinel-3']);
     expect(undoPlan(fleet, scenarios['fleet-cold-start'].steps(live)).every((each) => each.powersOff)).toBe(true);
+    expect(undoPlan(fleet, scenarios['redis-primary-reboot'].steps(live))).toMatchObject([
+      { powersOff: false, reboots: true },
+    ]);
   });
 
   test('has all undos of a node on which several roles are broken', () => {
@@ -159,6 +162,10 @@ test('an alert of one node is another than that of the next, and what is pending
   const found = firing({ data: { alerts } });
   expect(found.map(({ name, severity }) => [name, severity])).toEqual(Array(2).fill(['FailoverHappened', 'info']));
   expect(new Set(found.map(({ id }) => id)).size).toBe(2);
+  // It ended, and began again between two runs.
+  const since = (activeAt: string) =>
+    firing({ data: { alerts: [{ ...alert('redis-1', 'firing'), activeAt }] } })[0]?.id;
+  expect(since('2026-03-01T03:17:00Z')).not.toBe(since('2026-03-01T03:18:00Z'));
   expect(firing(undefined)).toEqual([]);
   expect(ruleNames({ data: { groups: [{ rules: [{ name: 'NoQuorum' }] }] } })).toEqual(new Set(['NoQuorum']));
 });
@@ -179,6 +186,28 @@ test('says of an alert when it fired, and when it was over, for the last time', 
     [1000, null],
     [1500, 3000],
   ]);
+});
+
+test.each(['lab', 'production'])('in %s the alert of every scenario can fire before the fault is undone', (name) => {
+  const { drill, monitor } = loadEnvironment(new URL(`../../environments/${name}.yaml`, import.meta.url).pathname);
+  const rules = globSync('configs/prometheus/rules/*.yml').map((file) => readFileSync(file, 'utf8'));
+  const heldFor = (alert: string): number => {
+    const text =
+      rules.flatMap((each) => each.split(/^ *- alert: /m)).find((each) => each.startsWith(`${alert}\n`)) ?? '';
+    const key = /^ *for: \{\{ monitor\.rules\.(\w+) \}\}ms$/m.exec(text)?.[1] as keyof typeof monitor.rules | undefined;
+    return key === undefined ? 0 : (monitor.rules[key] as number);
+  };
+  // As observe has it: healing is to come before the node's own timer.
+  const limitMs = Math.max(drill.observeMs, drill.healAfterMs - drill.warmupMs - 10_000);
+  const late = [...drill.scenarios, ...drill.rotation, ...drill.byHand].flatMap((scenario) => {
+    const { alert } = scenarios[scenario];
+    if (alert === null) return [];
+    const lagMs = alert === 'ReplicationLag' ? monitor.rules.replicaLagMs : 0;
+    const firesMs = lagMs + heldFor(alert) + monitor.scrapeIntervalMs + monitor.evaluationIntervalMs;
+    return firesMs <= limitMs ? [] : [`${scenario}: ${alert} fires after ${firesMs} of ${limitMs} ms`];
+  });
+  expect(heldFor('ReplicationLag')).toBe(monitor.rules.replicaLagForMs);
+  expect(late).toEqual([]);
 });
 
 test("every scenario's alert is a rule of this repository", () => {
@@ -378,6 +407,7 @@ function steadyFacts(): FleetFacts {
   return {
     units: Object.fromEntries(environment.nodes.map((node) => [node.name, value({ 'a-unit': 'active' })])),
     monitors: { 'monitor-1': value('ready') },
+    tilted: { 'sentinel-1': value(false), 'sentinel-2': value(false), 'sentinel-3': value(false) },
     sentinels: {
       'sentinel-1': value(sentinelView('198.18.0.21')),
       'sentinel-2': value(sentinelView('198.18.0.22')),
@@ -478,6 +508,11 @@ describe('the steady state', () => {
       'both load balancers hold the shared address',
       { shared: { 'lb-1': { value: true }, 'lb-2': { value: true } } },
       'lb-1: lb-1 and lb-2 both hold 192.0.2.40',
+    ],
+    [
+      "a Sentinel's clock jumped",
+      { tilted: { 'sentinel-3': { value: true } } },
+      'sentinel-3: its Sentinel is in TILT and does nothing',
     ],
     ['clients are refused', { ready: { value: 503 } }, 'load balancer: /readyz answers 503'],
   ])('is not when %s, and the check and the node are named', (_, change, expected) => {

@@ -25,7 +25,8 @@ beforeEach(async () => {
   const at = { host: '127.0.0.1', port: 0, token: 'token', repository: { owner: 'acme', repo: 'shop' } };
   const file = (sha: string, path: string): Buffer | undefined =>
     path === 'environments/lab.yaml' && files[sha] !== undefined ? Buffer.from(files[sha]) : undefined;
-  server = await startGithubApi({ ...at, stateFile: join(folder, 'state.json'), log: () => {}, file });
+  const changed = () => ['c-app/store.c', 'configs/redis/redis.conf'];
+  server = await startGithubApi({ ...at, stateFile: join(folder, 'state.json'), log: () => {}, file, changed });
   server.seedCommit({ sha: first, message: 'The first' });
   server.seedCommit({ sha: second, message: 'Alerts | that @somebody hears\n\nat last' });
   server.seedCommit({ sha: third, message: 'Sentinel suspects sooner' });
@@ -51,6 +52,23 @@ function since(commit: string | null, now: string) {
 }
 
 describe('what changed since the last drill', () => {
+  test('says when commits were taken back', async () => {
+    const changed = await since(third, first);
+    expect(changed).toMatchObject({ total: 0, behind: 2 });
+    expect(changedSection(changed ?? expect.unreachable())).toContain('and 2 commits taken back, 3 settings');
+  });
+
+  test('shows the newest commits, however many there are', async () => {
+    for (let index = 0; index < 230; index += 1)
+      server.seedCommit({ sha: index.toString(16).padStart(40, '0'), message: `Commit ${index}` });
+    const last = (229).toString(16).padStart(40, '0');
+    const changed = await since(third, last);
+    expect(changed).toMatchObject({ total: 230, behind: 0 });
+    expect(changed?.commits.map(({ title }) => title)).toEqual(
+      Array.from({ length: 8 }, (_, index) => `Commit ${229 - index}`),
+    );
+  });
+
   test('is the commits between the two that were deployed, the newest first, and the settings', async () => {
     const changed = await since(first, third);
     expect(changed).toMatchObject({ total: 2, commits: [{ sha: third }, { sha: second }] });
@@ -61,6 +79,7 @@ describe('what changed since the last drill', () => {
         '',
         '- 333333333333 Sentinel suspects sooner',
         '- 222222222222 Alerts \\| that @\u200bsomebody hears',
+        '- `configs/redis/redis.conf` changed',
         '- `nodes.redis-1.address`: `10.0.0.1` to `10.0.0.9`',
         '- `sentinel.downAfterMs`: `1000` to `500`',
         '- `sentinel.quorum`: the default to `2`',

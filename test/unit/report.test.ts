@@ -195,7 +195,8 @@ describe('the comment', () => {
       'too long for a comment: see [the job summary](https://github.com/acme/shop/actions/runs/7)',
     );
     expect(text).toContain('| redis-primary-299 |');
-    for (const limit of [700, 2000, 20_000, 50_000]) {
+    const fence = spaced(commentOf(report(red), context)).indexOf('git checkout');
+    for (const limit of [700, 2000, fence + 200, fence + 300, 20_000, 50_000]) {
       const cut = commentOf(long, context, limit);
       expect(cut.length).toBeLessThanOrEqual(limit);
       expect(cut).toContain('[the job summary]');
@@ -291,4 +292,12 @@ test('a promotion that was seen a poll after the first write is listed before it
   const order = (all: string[]): boolean =>
     all.indexOf('replica promoted') < all.indexOf('first write acknowledged again');
   expect([order(names(1012, 1000)), order(names(900, 1000)), order(names(1900, 1000))]).toEqual([true, true, false]);
+  // Nobody follows one that is not promoted yet.
+  const linked: RunReport = {
+    ...green,
+    promotedMs: 1012,
+    detail: { ...(green.detail as RunDetail), firstWriteMs: 1100, resyncedMs: 980 },
+  };
+  const at = phasesOfRun(linked);
+  expect(at.find(({ name }) => name === 'replica promoted')?.atMs).toBe(980);
 });

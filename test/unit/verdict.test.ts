@@ -264,6 +264,10 @@ describe('the verdict', () => {
     });
     const over = { rules, fired: [{ ...failover, overAt: failover.at + 700 }] };
     expect(judge(failoverExpected, 2000, recording(history, { alerts: over })).alert?.overMs).toBe(5700);
+    const unheard = { rules: undefined, unheard: 'the Prometheus of monitor-1: timeout', fired: [] };
+    expect(judge({ ...failoverExpected, alert: null }, 2000, recording(history, { alerts: unheard })).reasons).toEqual([
+      'whether an alert fired is unknown: the Prometheus of monitor-1: timeout',
+    ]);
     for (const rules of [undefined, new Set<string>()])
       expect(judge(failoverExpected, 2000, recording(history, { alerts: { rules, fired: [] } })).ok).toBe(true);
   });

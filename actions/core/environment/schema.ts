@@ -239,7 +239,7 @@ const alertRules = z
     failoverShownMs: ms('How long it is told that a failover happened').default(300_000),
     replicaLinkDownForMs: ms('A replica has no link to its primary').default(15_000),
     replicaLagMs: ms('A replica that is later than that lags').default(3000),
-    replicaLagForMs: ms('A replica lags').default(30_000),
+    replicaLagForMs: ms('A replica lags').default(15_000),
     sentinelDownForMs: ms('A Sentinel does not answer, or the Sentinels disagree').default(15_000),
     backendDownForMs: ms('HAProxy has a server down').default(5000),
     loadBalancerDownForMs: ms("A load balancer's URL does not answer").default(10_000),

@@ -1,6 +1,6 @@
 import { parse } from 'yaml';
 import { messageOf } from '../../core/errors.ts';
-import type { Github } from '../../core/github.ts';
+import type { Comparison, Github } from '../../core/github.ts';
 import type { Log } from '../../core/log.ts';
 import type { Night } from '../history/night.ts';
 import { plain, plural } from './text.ts';
@@ -14,6 +14,10 @@ export interface Changed {
   readonly url: string;
   /** How many there are, and the newest of them, the newest first. */
   readonly total: number;
+  /** How many commits that were deployed then are not now. */
+  readonly behind: number;
+  /** The files of configs/ that differ. */
+  readonly configs: readonly string[];
   readonly commits: readonly { readonly sha: string; readonly title: string }[];
   /** Of the environment's file; undefined when one of the two could not be read. */
   readonly settings: readonly Setting[] | undefined;
@@ -29,6 +33,8 @@ export interface Setting {
 
 const shownCommits = 8;
 const shownSettings = 12;
+const shownConfigs = 12;
+const unchanged: Comparison = { total: 0, behind: 0, commits: [], files: [], url: '' };
 
 /** Undefined when there was no drill before, or nobody can tell; with a warning where GitHub can't. */
 export async function changedSince(
@@ -42,15 +48,16 @@ export async function changedSince(
   if (last === undefined || last.commit === null) return undefined;
   try {
     const path = `environments/${environment}.yaml`;
-    const [{ total, commits, url }, before, after] = await Promise.all([
-      last.commit === commit ? { total: 0, commits: [], url: '' } : github.compare(last.commit, commit),
+    const [{ total, behind, commits, files, url }, before, after] = await Promise.all([
+      last.commit === commit ? unchanged : github.compare(last.commit, commit),
       github.readFile(last.commit, path),
       github.readFile(commit, path),
     ]);
     const known = before !== undefined && after !== undefined;
     const settings = known ? changedSettings(before.text, after.text) : undefined;
     const newest = commits.toReversed().slice(0, shownCommits);
-    return { at: last.at, from: last.commit, to: commit, url, total, commits: newest, settings };
+    const configs = files.filter((file) => file.startsWith('configs/'));
+    return { at: last.at, from: last.commit, to: commit, url, total, behind, configs, commits: newest, settings };
   } catch (error) {
     log.warning(`What changed since the last drill is unknown: ${messageOf(error)}`);
     return undefined;
@@ -67,16 +74,19 @@ export function changedSettings(before: string, after: string): Setting[] {
 }
 
 /** A section of the report. Pure. */
-export function changedSection({ at, from, to, url, total, commits, settings }: Changed): string {
+export function changedSection({ at, from, to, url, total, behind, configs, commits, settings }: Changed): string {
   const since = `since the last drill (${at.slice(0, 16).replace('T', ' ')} UTC, commit ${from.slice(0, 12)})`;
   if (from === to) return `**What changed:** nothing was deployed ${since}.`;
   const range = `[${plural(total, 'commit')}](${url})`;
+  const back = behind === 0 ? '' : ` and ${plural(behind, 'commit')} taken back`;
   const more = total > commits.length ? [`- and ${plural(total - commits.length, 'commit')} before them`] : [];
   return [
-    `**What changed** ${since}: ${range}, ${settingsLine(settings)}.`,
+    `**What changed** ${since}: ${range}${back}, ${settingsLine(settings)}.`,
     '',
     ...commits.map(({ sha, title }) => `- ${sha.slice(0, 12)} ${plain(title)}`),
     ...more,
+    ...configs.slice(0, shownConfigs).map((file) => `- \`${file.replaceAll('`', "'")}\` changed`),
+    ...(configs.length > shownConfigs ? [`- and ${configs.length - shownConfigs} more files of configs/`] : []),
     ...(settings ?? []).slice(0, shownSettings).map(settingLine),
   ].join('\n');
 }

@@ -52,7 +52,7 @@ function fitting(parts: readonly string[], limit: number): string[] {
     }
     const some = part.slice(0, Math.max(0, left - 2));
     const whole = some.slice(0, Math.max(0, some.lastIndexOf('\n')));
-    const fenced = part.startsWith('<details>') || part.startsWith('```');
+    const fenced = part.startsWith('<details>') || whole.split('```').length % 2 === 0;
     return whole === '' || fenced ? kept : [...kept, whole];
   }
   return kept;

@@ -17,13 +17,14 @@ export function phasesOfRun(run: RunReport): Phase[] {
   const counted = detail?.recovery ?? 'fault';
   const firstWriteMs = counted === 'return' ? null : (detail?.firstWriteMs ?? null);
   const written = firstWriteMs ?? Number.POSITIVE_INFINITY;
-  // What acknowledged a write then had been promoted; much later it is another one's promotion.
-  const late = promotedMs !== null && promotedMs > written && promotedMs - written <= seenLateMs;
+  // Whom replicas follow, and who acknowledges a write, had been promoted; much later it is another one's promotion.
+  const shownMs = Math.min(written, detail?.resyncedMs ?? written);
+  const late = promotedMs !== null && promotedMs > shownMs && promotedMs - shownMs <= seenLateMs;
   const failover: [string, number | null | undefined][] = [
     ['suspected by a Sentinel', run.detectedMs],
     ['agreed by the quorum', detail?.agreedMs],
     ['leader elected', run.electedMs],
-    ['replica promoted', late ? firstWriteMs : promotedMs],
+    ['replica promoted', late ? shownMs : promotedMs],
     ['new primary announced', promotedMs === null ? detail?.announcedMs : null],
     ['replicas linked to the new primary', detail?.resyncedMs],
   ];

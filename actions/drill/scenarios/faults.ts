@@ -28,6 +28,7 @@ export const powerOff: Fault = {
 export const reboot: Fault = {
   inject: { script: 'power.sh', args: ['reboot'] },
   undo: { script: 'power.sh', args: ['heal'] },
+  reboots: true,
 };
 
 export const diskFull: Fault = {

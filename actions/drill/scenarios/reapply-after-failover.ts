@@ -7,6 +7,7 @@ export const reapplyAfterFailover: Scenario = {
   name: 'reapply-after-failover',
   breaks: 'the primary Redis is restarted and hands over; then the deployed commit is rolled out again',
   steps: (state) => [{ nodes: [state.primary], ...unitFault('restart', unitOf.redis), when: { beforeMs: 10_000 } }],
+  movesBefore: true,
   deploys: 'same',
   failovers: 0,
   recovery: 'stall',

@@ -27,6 +27,8 @@ export interface Fault {
   readonly prepare?: ScriptCall;
   /** The machine goes off: it is booted through Linode's API before the undo. */
   readonly powersOff?: true;
+  /** The machine goes and comes back by itself: the undo waits for it. */
+  readonly reboots?: true;
 }
 
 /** One fault on some nodes. */
@@ -55,6 +57,8 @@ export interface Scenario {
   readonly steps: (state: LiveState) => readonly Step[];
   /** Takes the place of the fault. */
   readonly deploys?: Release;
+  /** What comes before the fault has to make another Redis primary. */
+  readonly movesBefore?: true;
   /** How often Sentinel must announce another primary; `any`: what matters is what clients notice. */
   readonly failovers: 0 | 1 | 2 | 'at most 1' | 'any';
   /**

@@ -15,8 +15,10 @@ export function findUnsteady(environment: Environment, facts: FleetFacts): Unste
     (answers) =>
       Object.entries(answers).flatMap(([node, answer]) => ('error' in answer ? [{ node, what: answer.error }] : [])),
   );
+  const tilted = Object.keys(facts.tilted).filter((node) => answered(facts.tilted[node]) === true);
   const told = environment.nodes.filter((node) => silent.every((each) => each.node !== node.name));
-  return [...silent, ...unwell(environment, facts, told), ...ready(facts)];
+  const inTilt = tilted.map((node) => ({ node, what: 'its Sentinel is in TILT and does nothing' }));
+  return [...silent, ...inTilt, ...unwell(environment, facts, told), ...ready(facts)];
 }
 
 /** The address of the primary that every Sentinel names, undefined while they differ or one is silent. Pure. */

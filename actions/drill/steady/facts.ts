@@ -16,6 +16,8 @@ export interface FleetFacts {
   /** Each role's unit and its state, e.g. `{ 'redis-server': 'active' }`. */
   readonly units: Answers<Readonly<Record<string, string>>>;
   readonly sentinels: Answers<SentinelView>;
+  /** Whether a Sentinel is in TILT: its clock jumped, and it only watches for 30 s. */
+  readonly tilted: Answers<boolean>;
   readonly redis: Answers<RedisFacts>;
   readonly haproxy: Answers<readonly HaproxyServer[]>;
   /** Of each load balancer that shares an address: whether it has it. */
@@ -32,7 +34,7 @@ const answerTimeoutMs = 3000;
 export async function readFleet(fleet: Fleet): Promise<FleetFacts> {
   const masterName = fleet.environment.sentinel.masterName;
   const address = fleet.environment.haproxy.shared?.address;
-  const [units, sentinels, redis, haproxy, shared, monitors, ready] = await Promise.all([
+  const [units, sentinels, tilted, redis, haproxy, shared, monitors, ready] = await Promise.all([
     ask(fleet.nodes, async (node) => {
       const names = unitsOf(fleet.environment, node);
       const command = `systemctl is-active ${names.join(' ')}`; // names from this program, not from outside
@@ -41,6 +43,9 @@ export async function readFleet(fleet: Fleet): Promise<FleetFacts> {
       return Object.fromEntries(names.map((name, index) => [name, states[index] ?? 'unknown']));
     }),
     ask(fleetNodes(fleet, 'sentinel'), (node) => readSentinelView(fleet.sentinel(node), masterName)),
+    ask(fleetNodes(fleet, 'sentinel'), async (node) =>
+      /^sentinel_tilt:1/m.test(await fleet.sentinel(node).info('sentinel')),
+    ),
     ask(fleetNodes(fleet, 'redis'), (node) => readRedis(fleet.redis(node))),
     ask(fleetNodes(fleet, 'lb'), (node) => readHaproxy(node.ssh, answerTimeoutMs)),
     ask(address === undefined ? [] : fleetNodes(fleet, 'lb'), async (node) =>
@@ -53,7 +58,7 @@ export async function readFleet(fleet: Fleet): Promise<FleetFacts> {
       return response.status;
     }),
   ]);
-  return { units, sentinels, redis, haproxy, shared, monitors, ready };
+  return { units, sentinels, tilted, redis, haproxy, shared, monitors, ready };
 }
 
 async function mustWatch(node: FleetNode, ports: { port: number; alertmanagerPort: number }): Promise<'ready'> {

@@ -24,8 +24,10 @@ export interface Recording {
 
 /** What Prometheus said between the fault and its end. */
 export interface AlertsSeen {
-  /** Undefined: it did not answer; empty: it has no rules. In both cases nobody can tell whether anybody would have been told. */
+  /** Undefined: there is none; empty: it has no rules. Then no alert is judged. */
   readonly rules: ReadonlySet<string> | undefined;
+  /** Why it could not be asked. */
+  readonly unheard?: string;
   readonly fired: readonly FiredAlert[];
 }
 
@@ -144,7 +146,8 @@ function tooManyFailed(mayFail: Judged['mayFail'], failed: number): string | und
   return said(failed > 0, `${plural(failed, 'request')} failed that came ${late}, and none of those may`);
 }
 
-function wrongAlert(wanted: string | null, { rules, fired }: AlertsSeen): string | undefined {
+function wrongAlert(wanted: string | null, { rules, unheard, fired }: AlertsSeen): string | undefined {
+  if (unheard !== undefined) return `whether an alert fired is unknown: ${unheard}`;
   if (rules === undefined || rules.size === 0) return undefined;
   const names = fired.filter((alert) => alert.severity === 'critical').map((alert) => alert.name);
   if (wanted === null) return said(names.length > 0, `an alert fired, and none may: ${names.join(', ')}`);

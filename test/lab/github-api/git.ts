@@ -44,22 +44,27 @@ export function listCommits(repository: Repository, request: JsonRequest): JsonR
 export function compareCommits(repository: Repository, request: JsonRequest): JsonReply {
   const [base, head] = (request.params.range ?? '').split('...');
   const { commits } = repository.store.data;
-  const found: StoredCommit[] = [];
-  for (let next = head; next !== base; ) {
-    const commit = commits.find((each) => each.sha === next);
-    if (commit === undefined) throw notFound();
-    found.unshift(commit);
-    next = commit.parents[0];
-  }
+  const ancestry = (sha: string | undefined): StoredCommit[] => {
+    const commit = commits.find((each) => each.sha === sha);
+    return commit === undefined ? [] : [commit, ...ancestry(commit.parents[0])];
+  };
+  const [ours, theirs] = [ancestry(base), ancestry(head)];
+  const known = ours.length > 0 || theirs.some((commit) => commit.parents[0] === base);
+  if (theirs.length === 0 || !known) throw notFound();
+  const found = theirs.filter((commit) => !ours.includes(commit)).reverse();
+  const behind = ours.filter((commit) => !theirs.includes(commit)).length;
+  const size = Math.min(250, Number(request.query.get('per_page') ?? 250));
+  const page = Number(request.query.get('page') ?? 1);
   return {
     status: 200,
     body: {
       html_url: `${repository.htmlUrl}/compare/${base}...${head}`,
-      status: found.length === 0 ? 'identical' : 'ahead',
+      status: found.length === 0 ? (behind === 0 ? 'identical' : 'behind') : behind === 0 ? 'ahead' : 'diverged',
       ahead_by: found.length,
-      behind_by: 0,
+      behind_by: behind,
       total_commits: found.length,
-      commits: found.map((commit) => commitView(repository, commit)),
+      commits: found.slice((page - 1) * size, page * size).map((commit) => commitView(repository, commit)),
+      files: page === 1 ? (repository.changed?.(base ?? '', head ?? '') ?? []).map((filename) => ({ filename })) : [],
     },
   };
 }
@@ -109,6 +114,15 @@ export function getContents(repository: Repository, request: JsonRequest): JsonR
   const content = repository.store.data.contents[ref]?.[path] ?? repository.file?.(ref, path)?.toString('base64');
   if (content === undefined) throw notFound();
   return { status: 200, body: contentView(repository, path, content, true) };
+}
+
+/** By its sha: of a branch's files, which is what is written here. */
+export function getBlob(repository: Repository, request: JsonRequest): JsonReply {
+  const all = Object.values(repository.store.data.contents).flatMap((files) => Object.values(files));
+  const base64 = all.find((each) => blobSha(Buffer.from(each, 'base64')) === request.params.sha);
+  if (base64 === undefined) throw notFound();
+  const size = Buffer.from(base64, 'base64').length;
+  return { status: 200, body: { sha: request.params.sha, size, encoding: 'base64', content: wrapped(base64) } };
 }
 
 /** Creates or replaces a file. Replacing wants the sha of what is replaced; another's change in between is a 409. */
@@ -187,6 +201,15 @@ function contentView(repository: Repository, path: string, base64: string, whole
     sha: blobSha(content),
     size: content.length,
     html_url: `${repository.htmlUrl}/blob/main/${path}`,
-    ...(whole ? { encoding: 'base64', content: base64.replace(/.{60}/g, '$&\n') } : {}),
+    ...(whole ? contentOf(base64, content.length) : {}),
   };
+}
+
+/** Of a file of more than 1 MB GitHub gives none, and no error ("Get repository content": 1-100 MB). */
+function contentOf(base64: string, size: number): Record<string, unknown> {
+  return size > 1_048_576 ? { encoding: 'none', content: '' } : { encoding: 'base64', content: wrapped(base64) };
+}
+
+function wrapped(base64: string): string {
+  return base64.replace(/.{60}/g, '$&\n');
 }

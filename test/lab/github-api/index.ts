@@ -28,6 +28,8 @@ export interface GithubApiOptions {
   readonly log: (line: string) => void;
   /** A file of a commit that was pushed; undefined when there is none. Without it only what was written through the API is there. */
   readonly file?: (sha: string, path: string) => Buffer | undefined;
+  /** The paths that differ between two commits. Without it none does. */
+  readonly changed?: (base: string, head: string) => string[];
   /** For tests: an answer instead of the real one. */
   readonly faults?: (request: JsonRequest) => Answer | undefined;
 }
@@ -61,6 +63,7 @@ export async function startGithubApi(options: GithubApiOptions): Promise<GithubA
     store,
     htmlUrl: `https://github.com/${owner}/${repo}`,
     file: options.file,
+    changed: options.changed,
   };
   const routes = githubRoutes(repository);
   const server = await startJsonServer({

@@ -41,6 +41,7 @@ export function githubRoutes(repository: Repository): Route[] {
     route('GET', '/commits', git.listCommits),
     route('GET', '/commits/{sha}', git.getCommit),
     route('GET', '/compare/{range}', git.compareCommits),
+    route('GET', '/git/blobs/{sha}', (_, request) => git.getBlob(repository, request)),
     route('GET', '/commits/{sha}/pulls', pulls.pullsOfCommit),
     route('GET', '/commits/{sha}/comments', (_, request) =>
       comments.listComments(repository, request, 'commitComments', onCommit(request)),

@@ -81,6 +81,8 @@ export interface Repository {
   readonly htmlUrl: string;
   /** A file of a commit that was pushed; undefined when there is none. */
   readonly file?: ((sha: string, path: string) => Buffer | undefined) | undefined;
+  /** The paths that differ between two of them. */
+  readonly changed?: ((base: string, head: string) => string[]) | undefined;
 }
 
 export function nextId(repository: Repository): number {
