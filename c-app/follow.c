@@ -74,6 +74,7 @@ static void see_lag(struct follow *f, const struct follow_role *role, long long 
     if (node->judged_at != 0 && node->keeps_up == keeps_up) continue;
     node->keeps_up = keeps_up;
     node->judged_at = now;
+    if (!keeps_up) node->lagged_at = now;
   }
 }
 
@@ -174,16 +175,16 @@ const struct addr *follow_decide(struct follow *f, uint64_t now) {
   f->announced_at = now;
   f->expected_until = 0;
   memcpy(f->lineage, next->replid, sizeof f->lineage);
-  for (size_t i = 0; i < f->node_count; i++) f->nodes[i].judged_at = 0;
+  for (size_t i = 0; i < f->node_count; i++) f->nodes[i].judged_at = f->nodes[i].lagged_at = 0;
   return &f->primary;
 }
 
 /* Whether this Sentinel, which has heard of priority 0 `age_ms` before it was asked, may hear otherwise before it promotes. */
 static bool may_hear_otherwise(const struct follow *f, const struct follow_node *node, const struct follow_answer *a, uint64_t age_ms, uint64_t now) {
-  bool word = node->known && node->said_at >= node->judged_at;
-  bool away = f->manage && node->judged_at != 0 && !node->keeps_up;
+  bool word = node->known && node->said_at >= (node->lagged_at != 0 ? node->lagged_at : node->judged_at);
+  bool away = f->manage && node->lagged_at != 0 && !has_kept_up(node, now, COUNTS_MS);
   if (word && node->priority != 0) return true;
-  if (away && a->viewed_at >= node->judged_at + AWAY_MS + age_ms) return false;
+  if (away && a->viewed_at >= node->lagged_at + AWAY_MS + age_ms) return false;
   if (!word) return node->judged_at == 0 || now - node->judged_at < HEARD_MS;
   return node->barred_since == 0 || a->viewed_at < node->barred_since;
 }

@@ -22,7 +22,7 @@
  *   - while a Sentinel sees it up and of priority 0, and may yet hear otherwise: it asks again when a failover begins. What it
  *     says of itself decides: it counts with another priority than 0, and with 0 until every Sentinel was asked after we heard that.
  *     What it said before it began to lag is worth nothing; without a word since it counts for 12 s, in which every Sentinel asks it.
- *     Nor does it count while one that comes back has not kept up yet and that Sentinel has heard of 0 since: it gets its
+ *     Nor does one that comes back count, until it has kept up, when that Sentinel has heard of 0 since it went: it gets its
  *     priority back only after keeping up;
  *   - also when none does, while it is linked and has kept up for a second: so it counts before it may be promoted again.
  *     Not so one of priority 0 that says `replica_announced:0`: it is about to stop, and no write shall wait for it then. */
@@ -77,6 +77,7 @@ struct follow_node {
   char replid[FOLLOW_REPLID_MAX], replid2[FOLLOW_REPLID_MAX];
   bool keeps_up;      /* it is linked to the primary and has what the primary had a poll ago */
   uint64_t judged_at; /* since when that is so, or is not so; 0: not judged yet */
+  uint64_t lagged_at; /* when it last ceased to keep up with this primary; 0: it has not */
 };
 
 struct follow {

@@ -475,7 +475,25 @@ static void one_that_comes_back_does_not_count_when_every_sentinel_has_heard_of_
   has_priority(C, 0);
   assert_false(counts(C));
   poll_primary(1100, 1100, 1100);
-  t += 1000; /* it has kept up */
+  assert_false(counts(C)); /* it is linked again; it may still be busy with what it was sent */
+  t += 999;
+  assert_false(counts(C));
+  t++; /* it has kept up */
+  assert_true(counts(C));
+}
+
+static void what_it_said_since_it_went_holds_when_it_is_linked_again(void **state) {
+  (void)state;
+  all_view(B, NULL);
+  poll_primary(1000, 1000, -1);
+  t += 100;
+  has_priority(C, 0);
+  t += 100;
+  barred_everywhere(C);
+  assert_false(counts(C));
+  poll_primary(1100, 1100, 1100);
+  assert_false(counts(C));
+  t += 1000;
   assert_true(counts(C));
 }
 
@@ -1014,6 +1032,7 @@ int main(void) {
       ON(following, one_whose_word_is_older_than_its_lag_counts_while_a_sentinel_may_hear_of_its_priority),
       ON(following, one_that_comes_back_does_not_count_when_every_sentinel_has_heard_of_0_since_it_went),
       ON(following, unless_others_may_set_its_priority),
+      ON(following, what_it_said_since_it_went_holds_when_it_is_linked_again),
       ON(following, the_primary_never_counts),
       ON(following, one_that_has_kept_up_for_a_second_counts_before_it_may_be_promoted),
       ON(following, unless_priorities_are_not_ours),

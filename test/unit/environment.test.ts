@@ -175,7 +175,7 @@ describe('a mistake in an environment file is reported with its place and its fi
     ],
     [
       'a budget for an unknown scenario',
-      [['    app-kill: 750', '    app-kil: 500']],
+      [['alertOverMs: 4000', 'budgetsMs: { app-kil: 500 }']],
       /unknown key drill\.budgetsMs.*app-kil/,
     ],
     [
