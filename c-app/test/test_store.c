@@ -34,6 +34,7 @@ static struct {
   long long offset, acked[REPLICAS];
   unsigned linked;
   unsigned applied, loaded, waits, scripts, reads;
+  int wait_ms; /* that of the first WAIT since it was 0 */
   struct {
     char request[256], result[64];
   } writes[SEEN_MAX]; /* those that were applied */
@@ -181,6 +182,7 @@ static void serve(struct peer *p, const redisReply *c) {
     say_text(p, r.fsynced ? "*2\r\n:1\r\n:2\r\n" : "*2\r\n:1\r\n:1\r\n");
   } else if (strcmp(name, "WAIT") == 0) {
     r.waits++;
+    if (r.wait_ms == 0) r.wait_ms = atoi(c->element[2]->str);
     say_text(p, ":0\r\n");
   } else {
     say_text(p, "+OK\r\n");
@@ -660,6 +662,23 @@ static void without_replicas_writes_are_held_and_not_sent(void **state) {
   assert_int_equal(r.applied, 0);
 }
 
+/* Who counts may change meanwhile, and a long WAIT would not hear of it. */
+static void with_fewer_replicas_linked_than_count_it_asks_again_soon(void **state) {
+  struct client *set = client(STORE_SET, "1", "v"), *again = client(STORE_SET, "2", "v");
+  (void)state;
+  submit(set);
+  run(50);
+  assert_result(set, STORE_OK);
+  assert_int_equal(r.wait_ms, config.wait_ms);
+  r.linked = 1;
+  run(700);
+  r.wait_ms = 0;
+  submit(again);
+  run(50);
+  assert_int_equal(again->done, 0);
+  assert_in_range(r.wait_ms, 1, config.wait_ms - 1);
+}
+
 static void fsynced_waits_for_the_disks(void **state) {
   struct client *set = client(STORE_SET, "1", "v");
   (void)state;
@@ -908,6 +927,7 @@ int main(void) {
       ON(started_replicated, a_write_is_acknowledged_when_all_that_count_have_it),
       ON(started_replicated, one_that_counts_is_not_replaced_by_another),
       ON(started_replicated, without_replicas_writes_are_held_and_not_sent),
+      ON(started_replicated, with_fewer_replicas_linked_than_count_it_asks_again_soon),
       ON(started_fsynced, fsynced_waits_for_the_disks),
       ON(started_replicated, at_the_end_a_write_without_its_replicas_is_unknown),
   };
