@@ -194,7 +194,10 @@ describe('what runs are the workflow files', () => {
       text.replace(/scenarios: \$\{\{ inputs\.scenarios .*\}\}/, 'scenarios: app-kill redis-primary-kill'),
     );
     other.edit('environments/lab.yaml', (text) =>
-      text.replace('requestsPerS: 500', 'requestsPerS: 500\n  observeMs: 5000\n  budgetsMs: { redis-primary-kill: 50 }'),
+      text.replace(
+        'requestsPerS: 500',
+        'requestsPerS: 500\n  observeMs: 5000\n  budgetsMs: { redis-primary-kill: 50 }',
+      ),
     );
     const { code, output } = await runLab(['drill', '--from', other.folder, 'sentinel-kill']);
     expect(code, output).toBe(1);
