@@ -36,6 +36,11 @@ struct follow_node *follow_node(struct follow *f, const struct addr *addr) {
   return node;
 }
 
+const char *follow_lineage(const struct follow *f) {
+  const struct follow_node *primary = find(f, &f->primary);
+  return f->lineage[0] != '\0' && primary != NULL && !primary->no_backlog ? f->lineage : NULL;
+}
+
 size_t follow_linked(const struct follow *f) {
   const struct follow_node *primary = find(f, &f->primary);
   return primary != NULL && primary->known ? primary->role.linked : 0;
@@ -365,6 +370,7 @@ bool follow_parse_info(const redisReply *reply, struct follow_node *out) {
   memcpy(out->replid, replid, sizeof replid);
   memcpy(out->replid2, strcmp(replid2, NO_REPLID) == 0 ? "" : replid2, strcmp(replid2, NO_REPLID) == 0 ? 1 : sizeof replid2);
   out->priority = (unsigned)strtoul(priority, NULL, 10);
+  out->no_backlog = strstr(text(reply), "repl_backlog_active:0") != NULL;
   out->leaving = out->priority == 0 && strstr(text(reply), "replica_announced:0") != NULL;
   return true;
 }

@@ -75,6 +75,7 @@ struct follow_node {
   uint64_t barred_since; /* when its priority was first heard to be 0; 0 while it is not */
   bool leaving; /* not announced, and of priority 0, which is meant so: it is about to stop */
   char replid[FOLLOW_REPLID_MAX], replid2[FOLLOW_REPLID_MAX];
+  bool no_backlog; /* so its master_replid will be another one when it gets a replica (Redis, replication.c, syncCommand) */
   bool keeps_up;      /* it is linked to the primary and has what the primary had a poll ago */
   uint64_t judged_at; /* since when that is so, or is not so; 0: not judged yet */
   uint64_t lagged_at; /* when it last ceased to keep up with this primary; 0: it has not */
@@ -113,6 +114,9 @@ const struct addr *follow_decide(struct follow *f, uint64_t now);
 /* Whom the Sentinels name; it is the one to ask. NULL: nobody credible. */
 const struct addr *follow_named(const struct follow *f, uint64_t now);
 
+/* The master_replid of the primary that is followed, which no other Redis ever was primary with, nor this one before its last start or
+ * promotion; NULL: not known, or about to change. */
+const char *follow_lineage(const struct follow *f);
 /* Replicas that were online at the primary when it was last asked. */
 size_t follow_linked(const struct follow *f);
 /* The replicas that count, into `out`; returns how many. */
@@ -138,7 +142,7 @@ bool follow_parse_master(const redisReply *reply, struct follow_answer *out);
 bool follow_parse_replicas(const redisReply *reply, struct follow_answer *out, struct addr seen[static FOLLOW_NODES_MAX], size_t *count);
 /* ROLE */
 bool follow_parse_role(const redisReply *reply, struct follow_role *out);
-/* INFO replication: master_replid, master_replid2, a replica's priority and whether it is announced */
+/* INFO replication: master_replid, master_replid2, whether there is a backlog, a replica's priority and whether it is announced */
 bool follow_parse_info(const redisReply *reply, struct follow_node *out);
 /* The text of +switch-master, "name old-ip old-port new-ip new-port" */
 bool follow_parse_switch(const char *text, const char *master_name, struct addr *to);

@@ -10,6 +10,8 @@
 #define RETRY "Retry-After: 1\r\n"
 #define NO_ETAG "?" /* a condition that no version fulfils */
 
+#define LINES_MAX (sizeof "ETag: \"\"\r\nX-Replication-Id: \r\n" + STORE_ETAG_LEN + FOLLOW_REPLID_MAX)
+
 /* A request under way in the store; it lives in the exchange. */
 struct call {
   struct store_op op; /* first: on_done gets back here */
@@ -40,24 +42,35 @@ static bool fulfils(const char *condition, const char *etag) {
   return condition[0] == '*' || strncmp(condition, etag, STORE_ETAG_LEN) == 0;
 }
 
+/* The header lines of an answer of the store's, those that there is something to say in. */
+static void write_lines(char out[static LINES_MAX], const char *etag, const char *primary) {
+  if (etag != NULL) {
+    out = stpcpy(out, "ETag: \"");
+    memcpy(out, etag, STORE_ETAG_LEN);
+    out = stpcpy(out + STORE_ETAG_LEN, "\"\r\n");
+  }
+  if (primary != NULL) out = stpcpy(stpcpy(stpcpy(out, "X-Replication-Id: "), primary), "\r\n");
+  *out = '\0';
+}
+
 static void on_done(struct store_op *op, enum store_result result, const char *value, size_t len, const char *etag) {
   static const struct answer plain[] = {[STORE_OK] = {204, "", NULL},
                                         [STORE_ABSENT] = {404, "no such session", NULL},
                                         [STORE_MISMATCH] = {412, "the session has another version", NULL},
                                         [STORE_REUSED] = {422, "this X-Request-Id came before with another request", NULL}};
   struct http_exchange *x = ((struct call *)op)->x;
-  char line[] = "ETag: \"0123456789abcdef\"\r\n";
+  char lines[LINES_MAX];
   bool failed = result == STORE_UNAVAILABLE || result == STORE_UNKNOWN, found = result == STORE_OK && etag != NULL;
-  if (found) memcpy(line + 7, etag, STORE_ETAG_LEN);
   if (!failed && op->kind == STORE_GET && op->condition[0] != '\0' && !(found && fulfils(op->condition, etag))) result = STORE_MISMATCH;
+  write_lines(lines, result == STORE_OK ? etag : NULL, op->primary);
   if (result == STORE_OK && op->kind == STORE_GET) {
     const char *none = condition(&x->request, REQUEST_IF_NONE_MATCH);
     int status = none[0] != '\0' && fulfils(none, etag) ? 304 : 200;
-    http_respond(x, &(struct http_answer){.status = status, .type = "application/octet-stream", .extra = line, .body = value, .len = len});
+    http_respond(x, &(struct http_answer){.status = status, .type = "application/octet-stream", .extra = lines, .body = value, .len = len});
     return;
   }
   struct answer a = failed ? (struct answer){503, value, RETRY} : plain[result];
-  if (result == STORE_OK && found) a.extra = line;
+  if (!failed) a.extra = lines;
   respond(x, a);
 }
 

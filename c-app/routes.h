@@ -14,6 +14,10 @@
  * X-Request-Id of a PUT or DELETE, 1 to 128 visible ASCII characters, else 400: the same request sent again with the same id
  * is applied once, also through another instance. An id that came before with another write: 422.
  *
+ * Every answer to a PUT or DELETE that Redis and its replicas have confirmed (204, 404, 412, 422) carries X-Replication-Id, the
+ * master_replid of that Redis (INFO replication). A Redis has another one after each promotion, and each start, as primary: so two
+ * that acknowledge at the same time can be told apart. It is left out while the ID is about to change, or is not known.
+ *
  * 200 of a GET and 204 of a PUT carry an ETag. Conditions, which fail with 412:
  *   If-Match: "etag" or *             GET, PUT, DELETE: the session has this version, or exists
  *   If-None-Match: *                  PUT: it does not exist yet

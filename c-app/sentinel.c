@@ -234,7 +234,9 @@ static void forget(struct peer *p) {
   p->conn = NULL;
   p->ready = p->asked = false;
   if (p->answer != NULL) follow_lost(p->answer);
-  if (p->node != NULL) p->node->known = false;
+  if (p->node == NULL) return;
+  p->node->known = false;
+  p->node->replid[0] = p->node->replid2[0] = '\0'; /* the next connection's server may be another one, and its INFO fail */
 }
 
 static void on_lost(void *owner, struct rconn *c, const char *why) {
@@ -343,6 +345,8 @@ void sentinel_suspect(struct sentinel *s, const char *why) {
   doubt(s);
   ask_sentinels(s);
 }
+
+const char *sentinel_lineage(const struct sentinel *s) { return follow_lineage(&s->follow); }
 
 unsigned sentinel_required(const struct sentinel *s) {
   struct addr counted[FOLLOW_NODES_MAX];

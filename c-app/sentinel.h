@@ -53,6 +53,8 @@ typedef void sentinel_primary_fn(void *owner, const struct addr *addr);
 struct sentinel *sentinel_new(uv_loop_t *loop, const struct sentinel_options *options, sentinel_primary_fn *primary, void *owner);
 /* Does nothing while a search runs. `why` goes to the log. */
 void sentinel_suspect(struct sentinel *s, const char *why);
+/* follow_lineage */
+const char *sentinel_lineage(const struct sentinel *s);
 /* Replicas that a write must have now, linked ones at least `linked`. */
 unsigned sentinel_required(const struct sentinel *s);
 unsigned sentinel_linked(const struct sentinel *s);

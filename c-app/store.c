@@ -63,6 +63,7 @@ static void finish(struct store_op *op, enum store_result result, const char *te
 
 static void acknowledge(struct store *s, struct store_op *op) {
   metrics.acked[s->cfg->durability]++;
+  op->primary = sentinel_lineage(s->sentinel);
   finish(op, op->outcome, "", op->outcome == STORE_OK && op->kind == STORE_SET ? op->tag + 1 : NULL);
 }
 
@@ -440,6 +441,7 @@ void store_submit(struct store *s, struct store_op *op) {
   struct hold *h = queue_of(s, op);
   op->item.deadline = now(s) + s->cfg->hold_ms;
   op->sent = false;
+  op->primary = NULL;
   if (op->kind != STORE_SET) op->value_len = 0; /* a DELETE may come with a body; the script knows it by its having no value */
   if (op->kind != STORE_GET) make_tag(s, op);
   if (!s->up) metrics.held++;

@@ -71,6 +71,7 @@ struct store_op {
   bool sent; /* at least once, so that it may have been applied */
   enum store_result outcome;
   char tag[STORE_TAG_LEN]; /* '+', the etag of what it writes, and its fingerprint */
+  const char *primary; /* when a write is done: the replication ID of the Redis that acknowledged it; NULL: none did, or not known; lives for the call */
 };
 
 struct tls; /* tls.h */

@@ -95,7 +95,7 @@ export async function openDeploys(
       throw new FiredrillError({
         code: 'config',
         what: 'what is checked out is not what is deployed: a rollout would change something',
-        fix: 'Deploy it first; a drill deploys nothing new',
+        fix: 'Deploy it first; a drill deploys nothing new. One that was killed in rollout-under-load leaves comments in the configuration, which a deploy takes away',
       });
     },
     roll: (release) => ({ same, changed, bad })[release](),

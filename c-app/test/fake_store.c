@@ -44,6 +44,7 @@ static void run(struct store_op *op) {
   if (op->kind != STORE_GET) {
     memcpy(fake_store_request_id, op->request_id, op->request_id_len);
     fake_store_request_id[op->request_id_len] = '\0';
+    op->primary = fake_store_fails == STORE_OK ? FAKE_STORE_PRIMARY : NULL;
   }
   if (fake_store_fails != STORE_OK) {
     op->done(op, fake_store_fails, "it fails", 8, NULL);

@@ -9,6 +9,8 @@ extern enum store_result fake_store_fails;
 /* Requests wait until they are withdrawn, or fake_store_go is called. */
 extern bool fake_store_holds;
 void fake_store_go(void);
+/* Of the Redis that acknowledges. */
+#define FAKE_STORE_PRIMARY "0123456789abcdef0123456789abcdef01234567"
 /* The request id of the last write, NUL-terminated. */
 extern char fake_store_request_id[STORE_REQUEST_ID_MAX + 1];
 

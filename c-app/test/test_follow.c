@@ -967,6 +967,9 @@ static void the_lineage_and_the_priority_are_in_info(void **state) {
   assert_true(parses_info("# Replication\r\nrole:master\r\nmaster_replid:" RA "\r\nmaster_replid2:" ZERO "\r\n", &n));
   assert_string_equal(n.replid, RA);
   assert_string_equal(n.replid2, "");
+  assert_false(n.no_backlog);
+  assert_true(parses_info("master_replid:" RA "\r\nmaster_replid2:" ZERO "\r\nrepl_backlog_active:0\r\n", &n));
+  assert_true(n.no_backlog);
   assert_int_equal(n.priority, 1);
   assert_true(parses_info("slave_priority:0\r\nmaster_replid:" RB "\r\nmaster_replid2:" RA "\r\n", &n));
   assert_string_equal(n.replid2, RA);

@@ -176,6 +176,20 @@ static void conditions_are_kept(void **state) {
   close(fd);
 }
 
+static void a_change_that_is_acknowledged_says_who_did(void **state) {
+  static const char line[] = "\r\nX-Replication-Id: " FAKE_STORE_PRIMARY "\r\n";
+  (void)state;
+  int fd = dial();
+  assert_in(line, ask(fd, "PUT", "a", "", "one"));
+  assert_in(line, ask(fd, "PUT", "a", "If-None-Match: *\r\n", "two"));
+  assert_null(strstr(ask(fd, "GET", "a", "", ""), "X-Replication-Id"));
+  assert_in(line, ask(fd, "DELETE", "a", "", ""));
+  assert_in(line, ask(fd, "DELETE", "a", "", ""));
+  fake_store_fails = STORE_UNKNOWN;
+  assert_null(strstr(ask(fd, "PUT", "a", "", "one"), "X-Replication-Id"));
+  close(fd);
+}
+
 static void a_request_id_reaches_the_store_or_is_refused(void **state) {
   char headers[256], id[STORE_REQUEST_ID_MAX + 2];
   (void)state;
@@ -307,7 +321,8 @@ static void trickling_does_not_extend_the_deadline(void **state) {
 int main(void) {
 #define SERVED(f) cmocka_unit_test_setup_teardown(f, start, stop)
   const struct CMUnitTest tests[] = {
-      SERVED(a_session_has_a_version), SERVED(conditions_are_kept), SERVED(a_request_id_reaches_the_store_or_is_refused),
+      SERVED(a_session_has_a_version), SERVED(conditions_are_kept), SERVED(a_change_that_is_acknowledged_says_who_did),
+      SERVED(a_request_id_reaches_the_store_or_is_refused),
       SERVED(what_the_store_says_becomes_a_status), SERVED(a_large_value_comes_back_whole), SERVED(a_client_that_goes_is_withdrawn),
       SERVED(above_the_limit_clients_wait_their_turn), SERVED(trickling_does_not_extend_the_deadline),
   };

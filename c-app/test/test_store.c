@@ -27,6 +27,8 @@ static struct {
   uv_tcp_t listener;
   unsigned port, peers, connections;
   bool sentinel_mute;         /* names no primary */
+  bool another;               /* its replication ID is not what it was */
+  bool no_backlog;            /* and will be another one */
   bool hang_up;               /* once: applies a write and closes before it answers */
   const char *refuses;        /* the answer to a batch of reads or writes, `times` times */
   unsigned times;
@@ -167,7 +169,9 @@ static void serve(struct peer *p, const redisReply *c) {
   } else if (strcmp(name, "SENTINEL") == 0) {
     say_sentinel(p, c->element[1]->str);
   } else if (strcmp(name, "INFO") == 0) {
-    say_text(p, "$35\r\nmaster_replid:a\r\nmaster_replid2:b\r\n\r\n");
+    char info[128];
+    int len = snprintf(info, sizeof info, "master_replid:%s\r\nmaster_replid2:b\r\nrepl_backlog_active:%d\r\n", r.another ? "c" : "a", !r.no_backlog);
+    say_bulk(p, info, (size_t)len);
   } else if (strcmp(name, "ROLE") == 0) {
     say_role(p);
   } else if (strcmp(name, "SCRIPT") == 0) {
@@ -231,7 +235,7 @@ struct client {
   struct store_op op;
   unsigned done;
   enum store_result result;
-  char text[256], etag[STORE_ETAG_LEN + 1];
+  char text[256], etag[STORE_ETAG_LEN + 1], primary[8];
 };
 
 static void on_done(struct store_op *op, enum store_result result, const char *value, size_t len, const char *etag) {
@@ -240,6 +244,7 @@ static void on_done(struct store_op *op, enum store_result result, const char *v
   c->result = result;
   snprintf(c->text, sizeof c->text, "%.*s", (int)len, value);
   if (etag != NULL) memcpy(c->etag, etag, STORE_ETAG_LEN);
+  snprintf(c->primary, sizeof c->primary, "%s", op->primary != NULL ? op->primary : "none");
 }
 
 /* Kept until the store has ended, also when an assertion ends the test before. */
@@ -360,6 +365,7 @@ static void at_its_deadline_it_is_given_up_as_not_applied(void **state) {
   run(400);
   assert_result(get, STORE_UNAVAILABLE);
   assert_result(set, STORE_UNAVAILABLE);
+  assert_string_equal(set->primary, "none");
   assert_int_equal(metrics.held_expired, 2);
 }
 
@@ -408,10 +414,11 @@ static void requests_survive_a_reload(void **state) {
 static void a_write_whose_answer_was_lost_is_sent_again_and_applied_once(void **state) {
   struct client *set = client(STORE_SET, "1", "v");
   (void)state;
-  r.hang_up = true;
+  r.hang_up = r.another = true;
   submit(set);
   run(290);
   assert_result(set, STORE_OK);
+  assert_string_equal(set->primary, "c");
   assert_int_equal(r.applied, 1);
   assert_int_equal(metrics.guarded, 1);
   assert_int_equal(metrics.acked[CONFIG_ASYNC], 1);
@@ -456,6 +463,25 @@ static void outcomes_are_those_of_the_script(void **state) {
   assert_result(other, STORE_REUSED);
   assert_result(cond, STORE_MISMATCH);
   assert_result(del, STORE_ABSENT);
+}
+
+static void who_acknowledged_is_not_told_while_its_replication_id_will_change(void **state) {
+  struct client *before = client(STORE_SET, "1", "v"), *set = client(STORE_SET, "2", "v"), *after = client(STORE_SET, "3", "v");
+  (void)state;
+  submit(before);
+  run(20);
+  r.no_backlog = true;
+  run(600); /* the primary is asked every 500 ms */
+  submit(set);
+  run(20);
+  r.no_backlog = false;
+  r.another = true;
+  run(600);
+  submit(after);
+  run(20);
+  assert_string_equal(before->primary, "a");
+  assert_string_equal(set->primary, "none");
+  assert_string_equal(after->primary, "c");
 }
 
 static void what_is_submitted_in_one_turn_leaves_in_one_command(void **state) {
@@ -637,6 +663,7 @@ static void a_write_is_acknowledged_when_all_that_count_have_it(void **state) {
   r.acked[1] = 1100;
   run(50);
   assert_result(set, STORE_OK);
+  assert_string_equal(set->primary, "a");
   assert_true(metrics.wait_short > 0);
   assert_int_equal(metrics.acked[CONFIG_REPLICATED], 1);
 }
@@ -910,6 +937,7 @@ int main(void) {
       ON(started_async, a_write_whose_answer_was_lost_is_sent_again_and_applied_once),
       ON(started_async, without_a_primary_to_ask_again_its_outcome_is_unknown),
       ON(started_async, outcomes_are_those_of_the_script),
+      ON(started_async, who_acknowledged_is_not_told_while_its_replication_id_will_change),
       ON(started_async, what_is_submitted_in_one_turn_leaves_in_one_command),
       ON(started_async, reads_that_may_find_more_than_a_reply_holds_leave_in_several_commands),
       ON(started_async, a_batch_whose_answer_was_lost_is_sent_again_and_each_write_applied_once),

@@ -32,6 +32,22 @@ const alerts = rules.flatMap((rule) => rule.alert ?? []);
 const dashboard = JSON.parse(readFileSync(`${configs}/dashboard.json`, 'utf8')) as { panels: Panel[] };
 const expressions = dashboard.panels.flatMap((panel) => (panel.targets ?? []).map((target) => target.expr));
 
+/**
+ * These need machines, or load. `test/fleet` sees those of the shared address, the drill `clock-jump` demands SentinelTilt; the others
+ * fired in a round of all drills (app-hang, redis-primary-disk-full, lagging-replica-then-kill, fleet-cold-start ...), where no test asks for them.
+ */
+const notFiredHere = [
+  'ClientsSeeErrors',
+  'DiskFull',
+  'HighErrorRate',
+  'HighLatency',
+  'RedisCannotPersist',
+  'ReplicaExcluded',
+  'SentinelTilt',
+  'SharedAddressLost',
+  'SharedAddressTwice',
+];
+
 /** Names of metrics in an expression: words with an underscore or a colon that are no label, label value, function or keyword. */
 function metricsOf(expr: string): string[] {
   const bare = expr.replace(/"[^"]*"/g, '').replace(/\{[^}]*\}|\b(by|on|without) \([^)]*\)/g, ' ');
@@ -119,8 +135,8 @@ describe('monitoring with the real programs', () => {
     ).toBe(0);
     for (const { fault, alerts: times } of told) if (fault !== undefined) console.log(fault, JSON.stringify(times));
     const fired = told.flatMap((each) => each.alerts ?? []);
-    for (const name of ['RedisPrimaryDown', 'TwoPrimaries', 'ReplicaLinkDown', 'FailoverHappened', 'NoQuorum'])
-      expect(fired.map((each) => each.alert)).toContain(name);
+    const unseen = alerts.filter((name) => name !== 'Watchdog' && fired.every((each) => each.alert !== name));
+    expect(unseen.sort()).toEqual(notFiredHere);
     for (const { alert, firedMs } of fired) expect(firedMs, alert).toBeLessThan(20_000);
 
     const metrics = new Set(told.flatMap((each) => each.metrics ?? []));

@@ -1,4 +1,4 @@
-import { Agent, request as httpRequest } from 'node:http';
+import { Agent, request as httpRequest, type IncomingHttpHeaders } from 'node:http';
 import type { Operation } from '../../actions/core/history/operation.ts';
 import type { Step } from '../../actions/core/history/workload.ts';
 import { outcomeOfError } from '../../actions/drill/probe/history.ts';
@@ -26,7 +26,7 @@ export function send(request: Step): Promise<Operation> {
         ...(request.condition ? { 'if-match': request.condition.etag } : {}),
       },
     });
-    const end = (status: number, etag: string | null, text: string | null, error?: string): void => {
+    const end = (status: number, headers: IncomingHttpHeaders, text: string | null, error?: string): void => {
       clearTimeout(deadline);
       const { outcome, result } = outcomeOf(request.op, status, error);
       const found = request.op === 'read' && result === 'done' ? text : null;
@@ -36,7 +36,8 @@ export function send(request: Step): Promise<Operation> {
         key: request.key,
         value: request.op === 'write' ? body : found,
         ...(request.condition === undefined ? {} : { expected: request.condition?.value ?? null }),
-        etag,
+        etag: headers.etag ?? null,
+        primary: headers['x-replication-id']?.toString() ?? null,
         requestId: request.requestId ?? '',
         invokedAt,
         completedAt: performance.now(),
@@ -47,10 +48,10 @@ export function send(request: Step): Promise<Operation> {
       });
     };
     const deadline = setTimeout(() => {
-      end(0, null, null, 'deadline');
+      end(0, {}, null, 'deadline');
       sent.destroy();
     }, deadlineMs);
-    const broken = (error: NodeJS.ErrnoException): void => end(0, null, null, error.code ?? error.message);
+    const broken = (error: NodeJS.ErrnoException): void => end(0, {}, null, error.code ?? error.message);
     sent.on('error', broken);
     sent.on('response', (response) => {
       let text = '';
@@ -59,7 +60,7 @@ export function send(request: Step): Promise<Operation> {
         text += chunk;
       });
       response.on('error', broken);
-      response.on('end', () => end(response.statusCode ?? 0, response.headers.etag ?? null, text));
+      response.on('end', () => end(response.statusCode ?? 0, response.headers, text));
     });
     sent.end(request.op === 'write' ? body : undefined);
   });

@@ -85,7 +85,7 @@ export function measure(seen: Observed): Round {
     twice: count('twice'),
     overwritten: count('overwritten'),
     stale: count('stale'),
-    inexplicable: count('unwritten', 'order', 'undecided'),
+    inexplicable: count('split brain', 'unwritten', 'order', 'undecided'),
     proofs: violations.map((each) => `${each.kind}: ${each.key}: ${each.what}`),
     lagMs: round(seen.lagMs),
   } as Round;

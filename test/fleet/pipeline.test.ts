@@ -35,6 +35,19 @@ afterAll(async () => {
   if (skipReason === undefined) await runLab(['down']);
 });
 
+/** A command of root's on a node. */
+async function onNode(node: string, command: string): Promise<void> {
+  const { code, output } = await runLab(['ssh', node, `sudo sh -c ${shellQuote(command)}`], 30_000);
+  expect(code, output).toBe(0);
+}
+
+/** Whether Prometheus says that this alert fires. */
+async function fires(alert: string): Promise<true | undefined> {
+  const { body } = request('http://198.18.0.51:9090/api/v1/alerts');
+  const { data } = JSON.parse(body) as { data: { alerts: { state: string; labels: { alertname: string } }[] } };
+  return data.alerts.some(({ state, labels }) => state === 'firing' && labels.alertname === alert) || undefined;
+}
+
 describe('npm run lab', () => {
   test('deploys this commit and drills it, and leaves measured figures', async () => {
     const run = await runLab(['--keep'], 900_000);
@@ -170,6 +183,25 @@ describe('the two load balancers', () => {
     for (const signal of ['KILL', 'STOP'] as const) expect(await afterFault(shared, signal), signal).toBeLessThan(5000);
   });
 
+  test('are told of when none of them holds the address, and when both do', async () => {
+    const within = (what: string) => ({ timeoutMs: 60_000, intervalMs: 500, what });
+    const deaf =
+      'add table inet deaf; add chain inet deaf in { type filter hook input priority 0; }; add rule inet deaf in meta l4proto vrrp drop';
+    for (const [alert, fault, mend] of [
+      ['SharedAddressLost', 'systemctl stop keepalived', 'systemctl start keepalived'],
+      ['SharedAddressTwice', `nft '${deaf}'`, 'nft delete table inet deaf'],
+    ] as const) {
+      const onBoth = (command: string) => Promise.allSettled(['lb-1', 'lb-2'].map((node) => onNode(node, command)));
+      try {
+        expect((await onBoth(fault)).map((each) => each.status)).toEqual(['fulfilled', 'fulfilled']);
+        await until(() => fires(alert), within(alert));
+      } finally {
+        await onBoth(mend);
+      }
+      await until(async () => ((await fires(alert)) ? undefined : true), within(`the end of ${alert}`));
+    }
+  });
+
   test('are both restarted by a rollout, who has the address last, and no request fails', async () => {
     other.edit('configs/keepalived/keepalived.service.conf', (text) => `${text}# another release\n`);
     other.edit('configs/keepalived/haproxy.service.conf', (text) => `${text}# another release\n`);
@@ -205,6 +237,42 @@ describe('what runs are the workflow files', () => {
     const report = JSON.parse(readFileSync(`${outDir}/drill.json`, 'utf8'));
     expect(report.scenarios.map((each: { name: string }) => each.name)).toEqual(['redis-primary-kill', 'app-kill']);
     expect(report.ok).toBe(false);
+  });
+});
+
+describe('a fleet that breaks its promise', () => {
+  test('is caught by the drill: writes that waited for no replica are lost, and two primaries acknowledged at once', async () => {
+    other.edit('environments/lab.yaml', (text) =>
+      text
+        .replace('durability: replicated', 'durability: async')
+        .replace('minReplicasToWrite: 1', 'minReplicasToWrite: 0')
+        .replace('requestsPerS: 500', 'requestsPerS: 500\n  observeMs: 6000'),
+    );
+    const chain = 'add chain inet deaf out { type filter hook output priority 0; }';
+    const deaf = `add table inet deaf; ${chain}; add rule inet deaf out tcp dport 26379 drop`;
+    try {
+      const planted = await runLab(['rollout', '--from', other.folder]);
+      expect(planted.code, planted.output).toBe(0);
+      // One of the apps hears of no failover, and goes on with the old primary.
+      await onNode('app-1', `nft '${deaf}'`);
+      const { code, output } = await runLab(['drill', '--from', other.folder, 'redis-primary-partition']);
+      expect(code, output).toBe(1);
+    } finally {
+      await onNode('app-1', 'nft delete table inet deaf || true');
+      const repaired = await runLab(['rollout']);
+      expect(repaired.code, repaired.output).toBe(0);
+    }
+    const [scenario] = JSON.parse(readFileSync(`${outDir}/drill.json`, 'utf8')).scenarios;
+    expect(scenario.runs[0].lostWrites).toBeGreaterThan(50);
+    expect(scenario.runs[0].reason).toMatch(
+      /two primaries acknowledged writes at the same time; .*acknowledged writes lost/,
+    );
+    const comment = readFileSync(`${outDir}/pull-request.md`, 'utf8');
+    expect(comment).toMatch(
+      /split brain: .*the primaries \w{8} and \w{8} acknowledged at the same time, for [\d.]+ ms/,
+    );
+    for (const what of ['Acknowledged writes were lost', 'Two primaries acknowledged at the same time'])
+      expect(comment).toContain(`**${what}: deploy nothing before it is understood.**`);
   });
 });
 

@@ -47,25 +47,30 @@ export interface Received {
   readonly arrived: Map<string, number>;
   /** When Alertmanager said that alerts can be told. */
   readonly calls: number[];
+  /** From now on alerts are refused, or taken again. */
+  refuse(all: boolean): void;
 }
 
 /** Receives what Alertmanager sends. */
 export async function receiveAlerts(): Promise<Received> {
   const arrived = new Map<string, number>();
   const calls: number[] = [];
+  let refusing = false;
   const server = createServer(async (request, response) => {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
-    response.end();
-    if (request.url === watchdogPath) {
-      calls.push(performance.now());
-      return;
-    }
+    const watchdog = request.url === watchdogPath;
+    response.writeHead(refusing && !watchdog ? 400 : 200).end();
+    if (watchdog) calls.push(performance.now());
+    if (watchdog || refusing) return;
     for (const { status, labels } of (JSON.parse(Buffer.concat(chunks).toString('utf8')) as Message).alerts) {
       const key = `${labels.alertname} ${labels.node ?? ''}`;
       if (status === 'firing' && !arrived.has(key)) arrived.set(key, performance.now());
     }
   });
   await new Promise<void>((resolve) => server.listen(hookPort, '127.0.0.1', resolve));
-  return { arrived, calls };
+  const refuse = (all: boolean): void => {
+    refusing = all;
+  };
+  return { arrived, calls, refuse };
 }

@@ -1,15 +1,18 @@
 /** Inside a sandbox: breaks the fleet in one way after the other, and prints when which alert fired, as JSON lines. */
 import { once } from 'node:events';
+import { closeSync, fsyncSync, openSync, rmSync, writeSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { stopAll, waitFor } from '../sandbox/inside.ts';
 import { ask, firing, receiveAlerts, until } from './alerts.ts';
-import { type MonitoredFleet, sentinelSettings, startApp, startFleet } from './fleet.ts';
+import { leaveDrill, type MonitoredFleet, placeRules, sentinelSettings, startApp, startFleet } from './fleet.ts';
 
 interface Fault {
   readonly name: string;
   readonly inject: (fleet: MonitoredFleet) => Promise<unknown>;
   /** Alert to the node it concerns, '' for none. */
   readonly alerts: readonly (readonly [alert: string, node: string])[];
+  /** Nobody gets them. */
+  readonly untold?: true;
   readonly heal: (fleet: MonitoredFleet) => Promise<unknown>;
 }
 
@@ -26,6 +29,37 @@ const open = async (fleet: MonitoredFleet, name: string) => {
   const node = fleet.environment.nodes.find((each) => each.name === name);
   fleet.apps.set(name, await startApp(node?.address ?? '', fleet.environment.app.port));
 };
+
+/** In an hour, so that no drill is overdue by itself. */
+const drilled = () => leaveDrill({ endedAtS: Date.now() / 1000 + 3600, ok: true });
+
+/** What a Sentinel was set up with, at another address. */
+async function monitorInstead(fleet: MonitoredFleet, address: string): Promise<void> {
+  const { masterName, quorum } = fleet.environment.sentinel;
+  await fleet.redis('sentinel-3', 'SENTINEL', 'REMOVE', masterName);
+  const { port } = fleet.environment.redis;
+  await fleet.redis('sentinel-3', 'SENTINEL', 'MONITOR', masterName, address, String(port), String(quorum));
+  await fleet.redis('sentinel-3', 'SENTINEL', 'SET', masterName, 'auth-pass', 'redis-password');
+  await sentinelSettings(fleet);
+}
+
+/** Writes to a disk (the root here is in memory) until the function that it gives is called. */
+function keepDiskBusy(): () => void {
+  const path = `/var/tmp/firedrill-busy-disk-${process.pid}`;
+  const file = openSync(path, 'w');
+  rmSync(path);
+  const writing = setInterval(() => {
+    writeSync(file, Buffer.alloc(65_536), 0, 65_536, 0);
+    fsyncSync(file);
+  }, 5);
+  return () => {
+    clearInterval(writing);
+    closeSync(file);
+  };
+}
+let calmDisk = () => {};
+
+const { arrived, calls, refuse } = await receiveAlerts();
 
 const faults: readonly Fault[] = [
   {
@@ -107,6 +141,45 @@ const faults: readonly Fault[] = [
     heal: (fleet) => fleet.start('sentinel-3'),
   },
   {
+    name: 'a Sentinel has forgotten another one',
+    inject: async (fleet) => {
+      await signal(fleet, 'sentinel-3', 'SIGKILL');
+      await fleet.redis('sentinel-1', 'SENTINEL', 'RESET', fleet.environment.sentinel.masterName);
+    },
+    alerts: [['SentinelCountWrong', 'sentinel-1']],
+    heal: (fleet) => fleet.start('sentinel-3'),
+  },
+  {
+    // Before any failover: with a higher epoch the others would put it right at once.
+    name: 'a Sentinel names another primary',
+    inject: (fleet) => monitorInstead(fleet, '198.18.0.12'),
+    alerts: [['SentinelsDisagree', '']],
+    heal: (fleet) => monitorInstead(fleet, '198.18.0.11'),
+  },
+  {
+    name: 'the last drill was long ago and red, and who is told of alerts refuses them',
+    inject: async () => {
+      refuse(true);
+      leaveDrill({ endedAtS: Date.now() / 1000 - 60, ok: false });
+    },
+    alerts: [
+      ['DrillFailed', 'monitor-1'],
+      ['DrillOverdue', ''],
+      ['AlertsNotDelivered', 'monitor-1'],
+    ],
+    untold: true,
+    heal: async () => {
+      refuse(false);
+      drilled();
+    },
+  },
+  {
+    name: 'no drill ever ran',
+    inject: async () => leaveDrill(),
+    alerts: [['DrillNeverRan', '']],
+    heal: async () => drilled(),
+  },
+  {
     name: 'two Sentinels and the primary die',
     inject: async (fleet) => {
       for (const name of ['sentinel-2', 'sentinel-3', 'redis-1']) await signal(fleet, name, 'SIGKILL');
@@ -128,11 +201,37 @@ const faults: readonly Fault[] = [
     alerts: [['FailoverHappened', 'redis-2 or redis-3']],
     heal: (fleet) => fleet.start('redis-1'),
   },
+  // The last: when Prometheus has read its files again it knows no Alertmanager for 5 s, and tells what fires meanwhile a minute later.
+  {
+    name: 'every machine is short of everything (by limits that any machine is over)',
+    inject: async (fleet) => {
+      calmDisk = keepDiskBusy();
+      const limits = {
+        cpuPercent: 0.1,
+        memoryFreePercent: 100,
+        diskFreePercent: 100,
+        diskBusyPercent: 0.1,
+        machineForMs: 7000,
+      };
+      placeRules(fleet.environment, limits);
+      await signal(fleet, 'prometheus', 'SIGHUP');
+    },
+    alerts: [
+      ['HighCpu', 'app-1'],
+      ['LowMemory', 'app-1'],
+      ['LowDisk', 'app-1'],
+      ['BusyDisk', 'app-1'],
+    ],
+    heal: async (fleet) => {
+      calmDisk();
+      placeRules(fleet.environment, {});
+      await signal(fleet, 'prometheus', 'SIGHUP');
+    },
+  },
 ];
 
-const { arrived, calls } = await receiveAlerts();
-const started = Date.now() / 1000;
-const fleet = await startFleet(`firedrill_drill_finished_timestamp_seconds ${started}\nfiredrill_drill_ok 1\n`);
+drilled();
+const fleet = await startFleet();
 const { environment } = fleet;
 
 /** Nothing fires, all targets answer, and both replicas follow. */
@@ -176,7 +275,8 @@ for (const fault of faults) {
       const firedMs = await Promise.any(nodes.map((each) => until(environment, { name, node: each }, since)));
       const keys = nodes.map((each) => `${name} ${each}`);
       const delivered = () => keys.map((key) => arrived.get(key)).find((time) => time !== undefined && time > since);
-      await waitFor(20_000, `${name} to be delivered`, async () => delivered() !== undefined).catch(() => undefined);
+      const told = async () => fault.untold === true || delivered() !== undefined;
+      await waitFor(20_000, `${name} to be delivered`, told).catch(() => undefined);
       const at = delivered();
       return {
         alert: name,

@@ -1,6 +1,6 @@
 /** Inside a sandbox: a fleet of one process per service, at the lab's own addresses, with the files that the rollout would bring. */
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { dirname } from 'node:path';
 import { loadEnvironment } from '../../actions/core/environment/load.ts';
@@ -35,7 +35,8 @@ export function environmentOf(defaults: boolean): Environment {
   if (defaults) return { ...environment, monitor: { ...monitor, alerts } };
   const nodes = environment.nodes.filter(({ name }) => name !== 'lb-2');
   const haproxy = { ...environment.haproxy, shared: undefined };
-  return { ...environment, nodes, haproxy, monitor: { ...monitor, alerts, watchdogMs: 2000 } };
+  const rules = { ...monitor.rules, drillOverdueMs: 8000 };
+  return { ...environment, nodes, haproxy, monitor: { ...monitor, rules, alerts, watchdogMs: 2000 } };
 }
 
 export function releasesOf(environment: Environment): readonly Release[] {
@@ -55,6 +56,28 @@ export function place(release: Release, top = ''): void {
     mkdirSync(dirname(path), { recursive: true });
     writeFileSync(path, file.content);
   }
+}
+
+/** Writes Prometheus' rules as they are with these limits. It reads them at SIGHUP. */
+export function placeRules(environment: Environment, limits: Partial<Environment['monitor']['rules']>): void {
+  const monitor = { ...environment.monitor, rules: { ...environment.monitor.rules, ...limits } };
+  const release = releaseOf(releasesOf({ ...environment, monitor }), 'monitor-1');
+  place({
+    ...release,
+    files: release.files.filter(({ path }) => path.startsWith('/etc/prometheus/rules/')),
+    seeds: [],
+  });
+}
+
+/** What a drill leaves for the node exporter of monitor-1: when it ended (s since 1970) and whether it was green. None: no drill ever ran. */
+export function leaveDrill(drill?: { readonly endedAtS: number; readonly ok: boolean }): void {
+  const path = inRoot('/var/lib/prometheus/node-exporter/firedrill.prom');
+  if (drill === undefined) rmSync(path);
+  else
+    writeFileSync(
+      path,
+      `firedrill_drill_finished_timestamp_seconds ${drill.endedAtS}\nfiredrill_drill_ok ${Number(drill.ok)}\n`,
+    );
 }
 
 /** ARGS of a file in /etc/default, as systemd splits them. */
@@ -78,8 +101,8 @@ export interface MonitoredFleet {
   redis(node: string, ...command: string[]): Promise<string>;
 }
 
-/** Starts all and waits until each listens. `drills` is what drills have left for the node exporter of monitor-1. */
-export async function startFleet(drills: string): Promise<MonitoredFleet> {
+/** Starts all and waits until each listens. */
+export async function startFleet(): Promise<MonitoredFleet> {
   const environment = environmentOf(false);
   const releases = releasesOf(environment);
   const monitor = releaseOf(releases, 'monitor-1');
@@ -99,7 +122,6 @@ export async function startFleet(drills: string): Promise<MonitoredFleet> {
     cpSync(inRoot(`/etc/prometheus/${from}`), inRoot(`/run/credentials/${unit}.service/${name}`));
   }
   mkdirSync(inRoot('/run/haproxy'), { recursive: true });
-  writeFileSync(inRoot('/var/lib/prometheus/node-exporter/firedrill.prom'), drills);
 
   const programs = new Map<string, Program>();
   const apps = new Map<string, App>();

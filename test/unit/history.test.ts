@@ -120,6 +120,23 @@ describe('a fault is found and named:', () => {
     for (const each of checkHistory(history).violations) expect(each.operations.length).toBeGreaterThan(0);
   });
 
+  it('two primaries that acknowledge at the same time, whatever became of it', () => {
+    const by = (primary: string | null, from: number, to: number) => ({
+      ...write(`w${count}`, from, to, { primary }),
+      key: `own-${count}`,
+    });
+    const handedOver = [by('a', 0, 1), by('a', 2, 30), by(null, 3, 4), by('b', 2, 31), by('b', 40, 41)];
+    expect(kinds(...handedOver)).toEqual([]);
+    const { violations } = checkHistory([...handedOver, by('a', 32, 50)]);
+    expect(violations.map((each) => each.kind)).toEqual(['split brain']);
+    expect(violations[0]?.what).toMatch(/^the primaries a and b acknowledged at the same time, for 1\.0 ms at least$/);
+    expect(kinds(by('a', 0, 1), by('b', 2, 3), by('a', 4, 5), by('b', 6, 7))).toEqual(['split brain']);
+    // A reign is over when another one has begun: it does not come back.
+    expect(kinds(by('a', 0, 1), by('b', 2, 3), by('a', 4, 5))).toEqual(['split brain']);
+    // Nobody answered for it, so nobody acknowledged it.
+    expect(kinds(by('a', 0, 1), by('b', 2, 3), { ...by('a', 4, 5), ...unknown })).toEqual([]);
+  });
+
   it('what a missing WAIT does: the tail that the promoted replica had not got', () => {
     const tail = Array.from({ length: 20 }, (_, index) => ({
       ...write(`v${index}`, index, index + 0.5),

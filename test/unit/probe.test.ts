@@ -33,7 +33,7 @@ function service() {
           }
           versions += 1;
           store.set(key, { value: body, etag: `"${versions}"` });
-          response.writeHead(204, { etag: `"${versions}"` }).end();
+          response.writeHead(204, { etag: `"${versions}"`, 'x-replication-id': 'abc' }).end();
         } else if (request.method === 'DELETE') response.writeHead(store.delete(key) ? 204 : 404).end();
         else if (found === undefined) response.writeHead(404).end();
         else response.writeHead(200, { etag: found.etag }).end(found.value);
@@ -109,6 +109,8 @@ describe('the probe', () => {
     expect(spanMs).toBeGreaterThan(800);
     expect((history.length - 1) / (spanMs / 1000)).toBeCloseTo(300, 0);
     expect(history.filter((request) => request.op === 'write').length).toBeGreaterThan(history.length / 3);
+    const written = history.filter((request) => request.op === 'write' && request.status === 204);
+    expect(new Set(written.map((request) => request.primary))).toEqual(new Set(['abc']));
   });
 
   test('knows refused from unknown: a write that was cut off may have happened', async () => {

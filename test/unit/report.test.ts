@@ -111,6 +111,10 @@ describe('the comment', () => {
     );
     const slow = { ...red, lostWrites: 0 };
     expect(commentOf({ ...report(slow), commit: null }, context)).not.toMatch(/writes were lost:|git checkout/);
+    const detail = { ...green.detail, proofs: ['split brain: k: two'] } as RunDetail;
+    const split = commentOf(report({ ...slow, detail }), context);
+    expect(split).toContain('**Two primaries acknowledged at the same time: deploy nothing before it is understood.**');
+    expect(commentOf(report(slow), context)).not.toContain('Two primaries');
     expect(commentOf(report(green), context)).not.toContain('What is red');
   });
 
@@ -167,6 +171,17 @@ describe('the comment', () => {
     expect(text).toContain('What proves it:\n\n- lost: k: gone\n\nNot red for these, for what a read may show');
     expect(text).toContain('promised:\n\n- stale: k: old\n');
     expect(text).toContain('\nkill -9 of the primary');
+  });
+
+  test('says under how many replication IDs writes were acknowledged, or that the service does not tell', () => {
+    const by = (primaries?: number | null) =>
+      commentOf(report({ ...green, detail: { ...green.detail, primaries } as RunDetail }), context);
+    expect(by(2)).toContain(' 2,250 acknowledged writes under 2 replication IDs, 0 lost;');
+    expect(by(1)).toContain(' 2,250 acknowledged writes under 1 replication ID, 0 lost;');
+    expect(by(null)).toContain(
+      ' 2,250 acknowledged writes (by whom is not known: the service sends no `X-Replication-Id`), 0 lost;',
+    );
+    expect(by()).toContain(' 2,250 acknowledged writes, 0 lost;');
   });
 
   test('folds the phases of each run', () => {

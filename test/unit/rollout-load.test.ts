@@ -27,6 +27,7 @@ const write = (atMs: number, ms: number, more: Partial<Request> = {}): Request =
   key: `k${count}`,
   value: `v${count}`,
   etag: `e${count}`,
+  primary: null,
   requestId: '',
   intendedAt: begun + atMs,
   sentAt: begun + atMs,

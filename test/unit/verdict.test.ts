@@ -12,7 +12,7 @@ let ids = 0;
 /** A request that was sent when it was due. */
 function request(op: Request['op'], key: string, value: string | null, from: number, to: number, rest = {}): Request {
   ids += 1;
-  const base = { id: ids, process: ids, op, key, value, etag: null, requestId: '' };
+  const base = { id: ids, process: ids, op, key, value, etag: null, primary: null, requestId: '' };
   const times = { intendedAt: from, sentAt: from, endedAt: to };
   return { ...base, ...times, outcome: 'ok', status: op === 'write' ? 204 : 200, ...rest };
 }
@@ -169,6 +169,16 @@ describe('the verdict', () => {
     expect(overwritten).toMatchObject({ lostWrites: 1, ok: false });
     const rivals = [write('k', 'b', 2, 3, { expected: 'a' }), write('k', 'c', 4, 5, { expected: 'a' })];
     expect(verdictOf(write('k', 'a', 0, 1), ...rivals).reasons.join()).toMatch(/1 write applied twice/);
+  });
+
+  test('finds two primaries that acknowledge at the same time, and says how many there were', () => {
+    const old = stalled(0, 0, 3000).map((each) => ({ ...each, primary: 'a' }));
+    const fresh = [write('x', 'x', 3010, 3020, { primary: 'b' }), write('y', 'y', 3030, 3040, { primary: 'b' })];
+    expect(verdictOf(...old, ...fresh)).toMatchObject({ ok: true, primaries: 2 });
+    const both = verdictOf(...old, ...fresh, write('z', 'z', 3035, 3050, { primary: 'a' }));
+    expect(both).toMatchObject({ ok: false, lostWrites: 0 });
+    expect(both.reasons).toEqual(['two primaries acknowledged writes at the same time']);
+    expect(verdictOf(...stalled(0, 0, 3000)).primaries).toBeNull();
   });
 
   test('finds a value that nobody wrote', () => {

@@ -1,14 +1,23 @@
 import { linearize } from './linearize.ts';
 import { changed, groupBy, type Operation, saw } from './operation.ts';
+import { splitBrains } from './primaries.ts';
 
 /**
  * `lost`: an acknowledged write that a later answer did not show, although nothing can have replaced it. `overwritten`: the same,
  * after it had been seen: an older value came back. `twice`: applied twice (two versions of one write), or two compare-and-sets that
  * both replaced the same version. `unwritten`: a value that nobody wrote, or that was refused. `stale`: all changes are there in the
  * end, but a read on the way showed what was not so any more, or what was never to be. `order`: no order explains the answers, in
- * another way. `undecided`: the search was given up; nothing is proved.
+ * another way. `undecided`: the search was given up; nothing is proved. `split brain`: two primaries acknowledged at the same time.
  */
-export type ViolationKind = 'lost' | 'overwritten' | 'twice' | 'unwritten' | 'stale' | 'order' | 'undecided';
+export type ViolationKind =
+  | 'split brain'
+  | 'lost'
+  | 'overwritten'
+  | 'twice'
+  | 'unwritten'
+  | 'stale'
+  | 'order'
+  | 'undecided';
 
 export interface Violation {
   readonly kind: ViolationKind;
@@ -31,11 +40,11 @@ export interface Verdict {
 
 /**
  * Whether a complete history, reads after the end included, is what a correct store may answer: each key linearizable, with real
- * time. Keys must be fresh (absent before the first operation) and every written value unique. Pure.
+ * time, and one primary after the other. Keys must be fresh (absent before the first operation) and every written value unique. Pure.
  */
 export function checkHistory(history: readonly Operation[]): Verdict {
   const keys = groupBy(history, (each) => each.key);
-  const violations = [...keys].flatMap(([key, operations]) => checkKey(key, operations));
+  const violations = [...splitBrains(history), ...[...keys].flatMap(([key, operations]) => checkKey(key, operations))];
   return {
     ok: violations.length === 0,
     violations,
@@ -171,5 +180,6 @@ export function describe(each: Operation): string {
   const condition = each.expected === undefined ? '' : ` if ${each.expected ?? 'absent'}`;
   const answer = each.outcome === 'ok' ? each.result : each.outcome;
   const times = `${each.invokedAt.toFixed(1)} to ${each.completedAt.toFixed(1)} ms`;
-  return `${each.op} ${each.value ?? ''}${condition}: ${answer} (${each.requestId}, ${times})`;
+  const by = each.primary ? ` by ${each.primary.slice(0, 8)}` : '';
+  return `${each.op} ${each.value ?? ''}${condition}: ${answer}${by} (${each.requestId}, ${times})`;
 }

@@ -10,6 +10,8 @@ export interface Operation {
   readonly expected?: string | null;
   /** The version that the answer named. */
   readonly etag: string | null;
+  /** The replication ID of the Redis that acknowledged a change, where the service says so. */
+  readonly primary?: string | null;
   readonly requestId: string;
   readonly invokedAt: number;
   /** When the answer came or the client gave up. */

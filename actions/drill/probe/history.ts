@@ -13,6 +13,8 @@ export interface Request {
   readonly expected?: string | null;
   /** The version that the answer named. */
   readonly etag: string | null;
+  /** The replication ID of the Redis that acknowledged a change, as the service says; null: it does not. */
+  readonly primary: string | null;
   readonly requestId: string;
   /** When the schedule wanted it sent. Latency counts from here: a client that waits for its turn waits too. */
   readonly intendedAt: number;
@@ -65,7 +67,7 @@ export function outcomeOfError(op: Request['op'], code: string): Exclude<Outcome
 
 /** The request as the checker of histories takes it. Pure. */
 export function operationOf(request: Request): Operation {
-  const { process, op, key, value, expected, etag, requestId, status, error } = request;
+  const { process, op, key, value, expected, etag, primary, requestId, status, error } = request;
   const refused = op === 'read' ? 'failed' : 'unknown';
   return {
     process,
@@ -74,6 +76,7 @@ export function operationOf(request: Request): Operation {
     value,
     ...(expected === undefined ? {} : { expected }),
     etag,
+    primary,
     requestId,
     invokedAt: request.sentAt,
     completedAt: request.endedAt,

@@ -31,6 +31,7 @@ export function send({ agent, url, id, step, intendedAt, requestTimeoutMs }: Sen
         value: op === 'read' ? answer.value : step.value,
         ...(step.condition === undefined ? {} : { expected: step.condition?.value ?? null }),
         etag: answer.etag,
+        primary: answer.primary,
         requestId: step.requestId ?? '',
         intendedAt,
         sentAt,
@@ -59,7 +60,8 @@ export function send({ agent, url, id, step, intendedAt, requestTimeoutMs }: Sen
       response.on('end', () => {
         const status = response.statusCode ?? 0;
         const value = status === 200 ? Buffer.concat(chunks).toString('utf8') : null;
-        end(outcomeOf(op, status), status, { value, etag: etagOf(response.headers.etag) });
+        const { etag, 'x-replication-id': primary } = response.headers;
+        end(outcomeOf(op, status), status, { value, etag: etagOf(etag), primary: primary?.toString() ?? null });
       });
     });
     asked.end(op === 'write' ? (step.value ?? '') : undefined);
@@ -69,9 +71,10 @@ export function send({ agent, url, id, step, intendedAt, requestTimeoutMs }: Sen
 interface Answer {
   readonly value: string | null;
   readonly etag: string | null;
+  readonly primary: string | null;
 }
 
-const nothing: Answer = { value: null, etag: null };
+const nothing: Answer = { value: null, etag: null, primary: null };
 
 function headersOf({ op, value, condition, requestId }: Step): OutgoingHttpHeaders {
   return {

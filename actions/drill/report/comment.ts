@@ -101,6 +101,9 @@ function redSection(report: DrillReport): string {
     red.flatMap((scenario) => scenario.runs),
     (run) => run.lostWrites,
   );
+  const split = red.some(({ runs }) =>
+    runs.some(({ detail }) => detail?.proofs.some((proof) => proof.startsWith('split brain: '))),
+  );
   const checkout = report.commit === null ? [] : [`   git checkout ${report.commit.slice(0, 12)}`];
   return [
     '### What is red, and what to do',
@@ -108,6 +111,7 @@ function redSection(report: DrillReport): string {
     ...red.flatMap(redLines),
     '',
     ...(lost === 0 ? [] : ['**Acknowledged writes were lost: deploy nothing before it is understood.**', '']),
+    ...(split ? ['**Two primaries acknowledged at the same time: deploy nothing before it is understood.**', ''] : []),
     "1. Is the fleet whole? After a run that was measured it was proved steady. Else, on the node that was broken: `sudo systemctl list-units --all 'firedrill-heal*'` lists nothing when it is healed; a fault that is still armed undoes itself.",
     "2. See it again in the lab, on any Debian machine (the budgets there are the lab's):",
     '   ```sh',
@@ -197,12 +201,19 @@ function runDetail(run: RunReport): string {
     '',
     ...phaseTable(run),
     `${plural(run.requests, 'request')}, ${count(run.failedRequests)} failed, of them ${plural(detail.unknownWrites, 'write')} with an unknown end;` +
-      ` ${plural(run.ackedWrites, 'acknowledged write')}, ${count(run.lostWrites)} lost; ${plural(detail.staleReads, 'stale read')}.`,
+      ` ${plural(run.ackedWrites, 'acknowledged write')}${byWhom(run)}, ${count(run.lostWrites)} lost; ${plural(detail.staleReads, 'stale read')}.`,
     ...(detail.failures.length === 0 ? [] : ['', `Failed: ${plain(detail.failures.join(', '))}.`]),
     ...(run.reason === null ? [] : ['', `Red: ${plain(run.reason)}.`]),
     ...proofsOf('What proves it:', broken),
     ...proofsOf('Not red for these, for what a read may show is not promised:', stale),
   ].join('\n');
+}
+
+function byWhom({ ackedWrites, detail }: RunReport): string {
+  if (detail?.primaries === undefined || ackedWrites === 0) return '';
+  return detail.primaries === null
+    ? ' (by whom is not known: the service sends no `X-Replication-Id`)'
+    : ` under ${plural(detail.primaries, 'replication ID')}`;
 }
 
 function proofsOf(what: string, proofs: readonly string[]): string[] {

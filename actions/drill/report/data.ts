@@ -69,6 +69,8 @@ export interface RunDetail {
   /** `12 x write 503`, the most frequent first. */
   readonly failures: readonly string[];
   readonly staleReads: number;
+  /** Replication IDs under which changes were acknowledged; null: the service does not say who did. Runs of before it was looked for have none. */
+  readonly primaries?: number | null;
   /** What the history can't be explained with, the worst first, at most some. */
   readonly proofs: readonly string[];
   /** What the recovery counts from, as in Scenario; runs of before it was kept have none. */
@@ -107,6 +109,7 @@ export function runReport(run: Run | BrokenRun, requestsPerS: number): RunReport
       unknownWrites: verdict.unknownWrites,
       failures: verdict.failures.slice(0, 8),
       staleReads: verdict.staleReads,
+      primaries: verdict.primaries,
       proofs: verdict.violations.slice(0, 5).map(proofOf),
       recovery: run.scenario.recovery,
       probe: { requestsPerS, lagP99Ms: tenth(verdict.lag.p99Ms), lagMaxMs: tenth(verdict.lag.maxMs) },

@@ -1,4 +1,5 @@
 import { checkHistory, type Violation, type ViolationKind } from '../../core/history/check.ts';
+import { reignsOf } from '../../core/history/primaries.ts';
 import type { FiredAlert } from '../alerts.ts';
 import { acknowledged, lagOf, operationOf, type ProbeLag, type Request, trustedLagMs } from '../probe/history.ts';
 import type { ReadBack } from '../read-back.ts';
@@ -49,6 +50,8 @@ export interface Verdict extends Recovery {
   readonly failures: readonly string[];
   readonly unknownWrites: number;
   readonly ackedWrites: number;
+  /** Replication IDs under which changes were acknowledged, one after the other where it is ok; null: the service does not say who did. */
+  readonly primaries: number | null;
   /** Acknowledged changes that are gone, and those that an older value came back over. */
   readonly lostWrites: number;
   /** Keys with a read on the way that showed what was not so any more. Reads are no part of the promise. */
@@ -92,6 +95,7 @@ export function judge(scenario: Judged, budgetMs: number, recording: Recording):
     ...(recording.objections ?? []),
     late(scenario, recovery, budgetMs),
     tooManyFailed(scenario.mayFail, during),
+    said(count('split brain') > 0, 'two primaries acknowledged writes at the same time'),
     said(lost > 0, `${plural(lost, 'acknowledged write')} lost`),
     said(count('twice') > 0, `${plural(count('twice'), 'write')} applied twice`),
     said(count('unwritten') > 0, `${plural(count('unwritten'), 'value')} that nobody wrote, or that was refused`),
@@ -125,6 +129,7 @@ export function judge(scenario: Judged, budgetMs: number, recording: Recording):
     failures: kindsOf(failed),
     unknownWrites: failed.filter((request) => operationOf(request).outcome === 'unknown').length,
     ackedWrites: history.filter(acknowledged).length,
+    primaries: reignsOf(operations).length || null,
     lostWrites: lost,
     staleReads: count('stale'),
     falseFailovers: falseFailovers(scenario.failovers, phases.failovers, switched),
