@@ -52,8 +52,8 @@ export function planNode(release: Release, facts: NodeFacts): NodePlan {
   return { node: release.node, action, release, previous: facts.current, refused, packages, files, units };
 }
 
-/** It looks on, and nobody waits for it. */
-const onlookers: readonly string[] = ['prometheus-node-exporter'];
+/** Nobody is served by them, and nobody waits for them. */
+const onlookers: readonly string[] = ['prometheus-node-exporter', 'firedrill-redis-follow'];
 
 /** Whether a node stops serving, if only for a moment, while the plan is applied. */
 export function interrupts(plan: NodePlan): boolean {
