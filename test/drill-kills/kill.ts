@@ -7,6 +7,8 @@ import { Secret } from '../../actions/core/secret.ts';
 import type { Fleet } from '../../actions/drill/fleet.ts';
 import { realDeps } from '../../actions/drill/run.ts';
 import { proveSteady } from '../../actions/drill/steady/steady.ts';
+import type { TrafficReport } from '../faults/client.ts';
+import { startTraffic } from '../faults/traffic.ts';
 import { type Started, startInside } from '../fleet/lab-command.ts';
 import { clone, environmentName, stateDir } from '../lab/paths.ts';
 import { killStrays } from '../lab/runner/process.ts';
@@ -24,10 +26,19 @@ export interface Killed {
   readonly wholeMs: number | null;
   /** Why not. */
   readonly reason: string | null;
+  /** What clients saw who did not stop when the drill died. */
+  readonly clients: Pick<TrafficReport, 'requests' | 'longestMs' | 'wrong'> & { readonly failed: number };
+}
+
+/** When a drill dies: so long (ms) after its first work on the nodes, or after it broke something. */
+export interface Death {
+  readonly after: 'begin' | 'fault';
+  readonly ms: number;
 }
 
 /** The drill holds the nodes from here on. */
 const began = /nodes are the drill's/;
+const broke = /^\s*\S+ +broken /m;
 
 /** How long a drill of that scenario works on the nodes when nobody kills it (ms). Throws when it does not begin. */
 export async function drillTime(scenario: ScenarioName): Promise<number> {
@@ -40,9 +51,10 @@ export async function drillTime(scenario: ScenarioName): Promise<number> {
  * Kills a drill of that scenario with SIGKILL, its runner and all of its processes, and does nothing but look on. Undefined when the
  * drill was quicker and had ended.
  */
-export async function killDrill(scenario: ScenarioName, afterMs: number, limitMs: number): Promise<Killed | undefined> {
+export async function killDrill(scenario: ScenarioName, death: Death, limitMs: number): Promise<Killed | undefined> {
   const { run, beganAt } = await started(scenario);
-  await Promise.race([run.ended, sleep(Math.max(0, afterMs - (performance.now() - beganAt)))]);
+  const from = death.after === 'begin' ? beganAt : await moment(run, broke);
+  await Promise.race([run.ended, sleep(Math.max(0, death.ms - (performance.now() - from)))]);
   if (run.child.exitCode !== null) return undefined;
   run.killAll();
   killStrays(`${stateDir}/work/drill`); // the runner gives each step a process group of its own
@@ -51,35 +63,48 @@ export async function killDrill(scenario: ScenarioName, afterMs: number, limitMs
   await run.ended;
   const killedAfterMs = Math.round(diedAt - beganAt);
   const fleet = await openLab(limitMs);
+  const traffic = startTraffic(fleet.publicUrl);
   try {
     const armed = await promises(fleet).catch((error: unknown) => [`unknown: ${messageOf(error)}`]);
-    try {
-      const left = () => limitMs - (performance.now() - diedAt);
-      await until(() => keptAll(fleet), { timeoutMs: left(), intervalMs: 500, what: "the nodes' promises" });
-      await proveSteady(fleet, 'after the kill', AbortSignal.timeout(Math.max(1, Math.ceil(left()))));
-      // Steady since then: it is proved by looking on for a while.
-      const wholeMs = Math.round(performance.now() - diedAt - fleet.environment.drill.steadyMs);
-      return { killedAfterMs, at, armed, wholeMs, reason: null };
-    } catch (error) {
-      return { killedAfterMs, at, armed, wholeMs: null, reason: messageOf(error) };
-    }
+    const end = await untilWhole(fleet, diedAt, limitMs);
+    const { requests, failed, longestMs, wrong } = await traffic.end();
+    return { killedAfterMs, at, armed, ...end, clients: { requests, failed: failed.length, longestMs, wrong } };
   } finally {
+    await traffic.end().catch(() => {});
     fleet.close();
+  }
+}
+
+async function untilWhole(fleet: Fleet, diedAt: number, limitMs: number): Promise<Pick<Killed, 'wholeMs' | 'reason'>> {
+  // Steady since then: it is proved by looking on for a while.
+  const { steadyMs } = fleet.environment.drill;
+  const left = () => Math.max(1, Math.ceil(limitMs + steadyMs - (performance.now() - diedAt)));
+  try {
+    await until(() => keptAll(fleet), { timeoutMs: left(), intervalMs: 500, what: "the nodes' promises" });
+    await proveSteady(fleet, 'after the kill', AbortSignal.timeout(left()));
+    return { wholeMs: Math.round(performance.now() - diedAt - steadyMs), reason: null };
+  } catch (error) {
+    return { wholeMs: null, reason: messageOf(error) };
   }
 }
 
 async function started(scenario: ScenarioName): Promise<{ run: Started; beganAt: number }> {
   const run = startInside(['drill', scenario, '--verbose']);
+  // It waits for the leases of the one before, which was killed.
+  return { run, beganAt: await moment(run, began) };
+}
+
+/** When the drill said that, on performance.now's clock. Throws when it ends without. */
+async function moment(run: Started, said: RegExp): Promise<number> {
   let ended = false;
   void run.ended.finally(() => {
     ended = true;
   });
-  // It waits for the leases of the one before, which was killed.
-  while (!began.test(run.output())) {
-    if (ended) throw new Error(`the drill did not begin:\n${run.output().split('\n').slice(-15).join('\n')}`);
+  while (!said.test(run.output())) {
+    if (ended) throw new Error(`the drill never said ${said}:\n${run.output().split('\n').slice(-15).join('\n')}`);
     await sleep(20);
   }
-  return { run, beganAt: performance.now() };
+  return performance.now();
 }
 
 async function keptAll(fleet: Fleet): Promise<true> {

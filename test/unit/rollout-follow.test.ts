@@ -93,7 +93,11 @@ describe('a Redis that was cut off', () => {
       `${own} REPLICAOF ${second} 6379`,
       `${own} CONFIG REWRITE`,
     ]);
-    await until(async () => said.includes('rejoin is started') || undefined, { timeoutMs: 3000, what: 'the way back' });
+    await until(async () => said.includes('rejoin is started') || undefined, {
+      timeoutMs: 3000,
+      intervalMs: 20,
+      what: 'the way back',
+    });
   });
 
   it('leaves a primary that was replaced, and may be promoted as before', async () => {
