@@ -1,7 +1,8 @@
 #!/bin/sh
 # firedrill-redis-rejoin [SETTINGS]: lets this node into the election when it has earned it. Redis starts with replica-priority 0 (the
 # unit's drop-in): a replica that may be promoted is one that sessiond's writes wait for, and one that has just come back would hold them
-# up until it has caught up. sessiond does the same by itself; this is for when none runs.
+# up until it has caught up. So has a primary that steps down (firedrill-redis-follow). sessiond does the same by itself; this is for when
+# none runs.
 set -eu
 
 settings=${1:-/etc/redis/firedrill-redis-fence.conf}
@@ -29,6 +30,9 @@ answered_at=$(now_ms) since='' target=''
 while :; do
   info=" $(echo INFO replication | ask_redis "$own" | tr '\r\n' '  ') "
   now=$(now_ms)
+  # It is about to stop (firedrill-redis-leave).
+  field replica_announced
+  [ "$value" != 0 ] || exit 0
   field role
   case $value in
     '') [ $((now - answered_at)) -lt "$gone_ms" ] || exit 0 ;;
