@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { findDiagnostics } from '../../actions/build/diagnostics.ts';
 import { contentKey } from '../../actions/build/key.ts';
 import { type Command, runCommand } from '../../actions/build/make.ts';
@@ -50,7 +50,11 @@ function hasCompiler(): boolean {
   }
 }
 
-describe.skipIf(!hasCompiler())('the build', () => {
+describe('the build', () => {
+  beforeEach(({ skip }) => {
+    if (!hasCompiler()) skip('not installed: cc and make');
+  });
+
   it('tests, builds twice, and leaves the binary with its SHA-256', async () => {
     const { inputs, deps, makes } = project();
     const result = await run(inputs, deps);

@@ -92,8 +92,9 @@ async function failOverAndRestart(): Promise<void> {
   await start();
 }
 
-describe.skipIf(missing)('a setting of Redis', () => {
-  beforeEach(async () => {
+describe('a setting of Redis', () => {
+  beforeEach(async ({ skip }) => {
+    if (missing) skip('not installed: redis-server');
     place('old', 'repl-backlog-size 2mb', 'maxmemory-samples 7', 'maxclients 100');
     writeFileSync(at('state/running/redis-server'), 'old\n');
     await start();
