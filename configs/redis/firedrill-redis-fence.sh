@@ -98,6 +98,20 @@ END
   if [ "$disputed" -eq 1 ]; then says=0; fi
 }
 
+# A Redis that can't read its append-only file never starts again. A short write to a full disk is enough: what Redis takes back of it
+# can leave a hole (a file that was begun at run time is not opened with O_APPEND). A replica gets all from its primary, so it starts
+# without, and the file is kept beside.
+set_aside() {
+  log=$(sed -nE 's/^dir "?([^"]*)"?$/\1/p' "$config" | tail -n 1)/appendonlydir
+  [ -e "$log/appendonly.aof.manifest" ] || return 0
+  code=0
+  timeout 60 redis-check-aof "$log/appendonly.aof.manifest" >/dev/null 2>&1 || code=$?
+  [ "$code" -eq 1 ] || return 0
+  rm -rf "$log.broken"
+  mv "$log" "$log.broken"
+  echo "fence: Redis can't read its append-only file, which is now $log.broken; this replica copies all from $primary"
+}
+
 read_settings "$settings"
 timeout=$(seconds "$fence_timeout_ms")
 own="${own%:*} ${own##*:}"
@@ -150,4 +164,8 @@ elif [ "$says" -ge "$quorum" ]; then
 else
   # As a replica it does no harm meanwhile.
   echo "fence: this node may be the primary ($told); Redis starts as redis.conf says (replica of $before)"
+fi
+if [ -e "$state/refused" ]; then
+  rm -f "$state/refused"
+  if [ "$says" -ge "$quorum" ] && [ "$primary" != "$own" ]; then set_aside; fi
 fi

@@ -20,6 +20,8 @@ read_settings "$settings"
 if [ "$mode" = died ]; then
   # `passed`: a process of Redis is there or about to be.
   rm -f "$state/passed" "$state/died"
+  # As when it can't read its data: the next start looks (firedrill-redis-fence). systemd tells, in the environment.
+  if [ "${EXIT_CODE:-} ${EXIT_STATUS:-}" = 'exited 1' ]; then : >"$state/refused"; fi
   if [ -e "$state/stopping" ]; then
     rm -f "$state/stopping"
   elif [ -z "$(followed)" ]; then

@@ -96,6 +96,41 @@ describe('the fenced start', () => {
     expect(said).toContain('3 of 3 Sentinels say so');
   });
 
+  describe('of a Redis that could not read its data', () => {
+    const data = () => join(folder, 'data');
+    const replica = () => `dir "${data()}"\nreplicaof ${other} 6379\n`;
+
+    function refused(checkerEnds: number): void {
+      mkdirSync(join(data(), 'appendonlydir'), { recursive: true });
+      writeFileSync(join(data(), 'appendonlydir/appendonly.aof.manifest'), 'x');
+      writeFileSync(join(folder, 'bin/redis-check-aof'), `#!/bin/sh\nexit ${checkerEnds}\n`, { mode: 0o755 });
+      writeFileSync(join(folder, 'run/refused'), '');
+    }
+
+    it('sets the append-only file of a replica aside when it is broken', () => {
+      refused(1);
+      const { said } = fence([answer(other), answer(other), answer(other)], replica());
+      expect(said).toContain(`which is now ${data()}/appendonlydir.broken; this replica copies all from ${other} 6379`);
+      expect(readdirSync(data())).toEqual(['appendonlydir.broken']);
+    });
+
+    it.each([
+      ['when the file is well', 0, other],
+      ['when nobody knows', 124, other],
+      ['of a primary', 1, own],
+    ])('leaves it %s', (_, checkerEnds, primary) => {
+      refused(checkerEnds);
+      fence([answer(primary), answer(primary), answer(primary)], replica());
+      expect(readdirSync(data())).toEqual(['appendonlydir']);
+    });
+
+    it('leaves it when no quorum says who is primary', () => {
+      refused(1);
+      fence([answer(other, 2), answer(own), answer(own)], replica());
+      expect(readdirSync(data())).toEqual(['appendonlydir']);
+    });
+  });
+
   it('makes a replica the primary only if a quorum says so', () => {
     const before = `replicaof ${other} 6379\n`;
     expect(fence([answer(own, 2), answer(own, 2), refusing()], before).conf).toBe('');
