@@ -26,7 +26,7 @@ export interface Killed {
   readonly wholeMs: number | null;
   /** Why not. */
   readonly reason: string | null;
-  /** What clients saw who did not stop when the drill died. */
+  /** What clients saw from right after its death until the fleet was whole, or the limit. */
   readonly clients: Pick<TrafficReport, 'requests' | 'longestMs' | 'wrong'> & { readonly failed: number };
 }
 
@@ -70,7 +70,6 @@ export async function killDrill(scenario: ScenarioName, death: Death, limitMs: n
     const { requests, failed, longestMs, wrong } = await traffic.end();
     return { killedAfterMs, at, armed, ...end, clients: { requests, failed: failed.length, longestMs, wrong } };
   } finally {
-    await traffic.end().catch(() => {});
     fleet.close();
   }
 }

@@ -48,10 +48,15 @@ afterEach(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
+/** Shell that prints these lines. */
+function print(lines: readonly string[]): string {
+  return `printf '%s\\n' ${lines.map((line) => `'${line}'`).join(' ')}\n`;
+}
+
 /** From now on, whole or not at all. `more` is shell, run after the answer. */
 function answers(address: string, lines: readonly string[], more = ''): void {
   const file = join(folder, 'bin', address);
-  writeFileSync(`${file}.new`, `printf '%s\\n' ${lines.map((line) => `'${line}'`).join(' ')}\n${more}\n`);
+  writeFileSync(`${file}.new`, `${print(lines)}${more}\n`);
   renameSync(`${file}.new`, file);
 }
 
@@ -166,6 +171,14 @@ describe('a Redis that was cut off', () => {
   });
 });
 
+/** A replica of the second, as all Sentinels say. */
+async function begunAsReplica(): Promise<void> {
+  isPrimary(second);
+  follows(own, second);
+  name(second, 2);
+  await begun();
+}
+
 /** Nothing has been done, and it would have been where a majority names a real primary. */
 async function stayed(): Promise<void> {
   expect(commands()).toEqual([]);
@@ -179,36 +192,22 @@ async function stayed(): Promise<void> {
 
 describe('a Redis stays what it is', () => {
   it('when it was just promoted, and no Sentinel says so yet', async () => {
-    isPrimary(second);
-    follows(own, second);
-    name(second, 2);
-    await begun();
+    await begunAsReplica();
     isPrimary(own, 3);
     await rounds(8);
     await stayed();
   });
 
   it('when it is promoted while the Sentinels are asked', async () => {
-    isPrimary(second);
-    follows(own, second);
-    name(second, 2);
-    await begun();
-    writeFileSync(
-      join(folder, 'bin/promoted'),
-      `printf '%s\\n' ${asPrimary(3)
-        .map((line) => `'${line}'`)
-        .join(' ')}\n`,
-    );
+    await begunAsReplica();
+    writeFileSync(join(folder, 'bin/promoted'), print(asPrimary(3)));
     name(own, 3, sentinels, `cp "$here/promoted" "$here/${own}"`);
     await rounds(8);
     await stayed();
   });
 
   it('when it was just promoted, and a Sentinel that was cut off remembers a reign of before', async () => {
-    isPrimary(second);
-    follows(own, second);
-    name(second, 2);
-    await begun();
+    await begunAsReplica();
     isPrimary(own, 3);
     name(own, 1, sentinels.slice(0, 1));
     await rounds(8);
