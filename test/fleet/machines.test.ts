@@ -119,6 +119,29 @@ describe('a machine', () => {
     expect(machines.state('one')).toBe('offline');
   });
 
+  test('loses what is sent to it while it has no power: nothing is refused, unreachable or ended, until it is back', async () => {
+    await machines.boot('one');
+    await booted('one');
+    const peer = await silencePeer();
+    await machines.kill('one');
+    // An address that nobody has is "unreachable" after three seconds.
+    const seen = await new Promise<string>((resolve) => {
+      setTimeout(() => resolve(peer.said()), 5000);
+    });
+    expect(seen).toBe('open\nasked\n');
+    const ping = await tryRun(inside('two', ['ping', '-c4', '-W1', addresses.one]));
+    expect(ping.stdout).toContain('4 packets transmitted, 0 received, 100% packet loss');
+    expect(ping.stdout).not.toContain('nreachable');
+    await machines.boot('one');
+    // The connection of before is unknown to it now.
+    await until(
+      async () => (peer.said().includes('old ECONNRESET') ? true : undefined),
+      waitFor('the end of the connection'),
+    );
+    peer.child.kill();
+    expect(await machines.shutdown('one', { timeoutMs: 20_000 })).toEqual({ graceful: true });
+  });
+
   test('goes off at once when its plug is pulled, and leaves nothing when it is deleted', async () => {
     changes.length = 0;
     await machines.kill('two');
@@ -218,6 +241,30 @@ async function mirrorInNamespace(): Promise<ChildProcess> {
     await serveMirror(process.env.PACKAGES, { host: '198.18.0.1', port: 4030 });
     console.log('ready');`;
   return ready(inNamespace(lab.name, [nodeBinary, '--input-type=module', '-e', script]), { PACKAGES: image.packages });
+}
+
+/** Somebody in the lab who has a connection to `one`, and asks for another one a second later; each event is a line. */
+async function silencePeer(): Promise<{ child: ChildProcess; said: () => string }> {
+  const script = `
+    const { connect } = await import('node:net');
+    const say = (line) => process.stdout.write(line + '\\n');
+    const to = { host: '${addresses.one}', port: 22 };
+    const old = connect(to, () => say('open'));
+    old.on('error', (error) => say('old ' + error.code));
+    old.on('end', () => say('old ended'));
+    setTimeout(() => {
+      say('asked');
+      connect(to, () => say('new open')).on('error', (error) => say('new ' + error.code));
+      setInterval(() => old.write('x'), 200);
+    }, 1000);`;
+  let text = '';
+  const [program = '', ...args] = inNamespace(lab.name, [nodeBinary, '--input-type=module', '-e', script]);
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+    text += chunk;
+  });
+  await until(async () => (text.includes('open') ? true : undefined), waitFor('a connection'));
+  return { child, said: () => text };
 }
 
 /** Another process that boots two machines and then holds them. */

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { appendFileSync, mkdirSync } from 'node:fs';
 import { FiredrillError, messageOf } from '../../../actions/core/errors.ts';
 import { type Lab, machineDir, machineId, machinesDir } from './lab.ts';
+import { attachSilence, cutCables } from './network.ts';
 import { powerOffSignal, rebootRequested } from './nspawn.ts';
 import { removeFolder } from './overlay.ts';
 import { leaderOf, signal } from './processes.ts';
@@ -27,7 +28,7 @@ export interface Machines {
   shutdown(name: string, options: { readonly timeoutMs: number }): Promise<{ graceful: boolean }>;
   /** `shutdown`, then `boot`. */
   reboot(name: string, options: { readonly timeoutMs: number }): Promise<void>;
-  /** Pulls the plug. Resolves when it is off. */
+  /** Pulls the plug: its connections end without a word. Resolves when it is off; what is sent to it vanishes until it is on again. */
   kill(name: string): Promise<void>;
   /** Pulls the plug and forgets the disk. Nothing when there is no such machine. */
   delete(name: string): Promise<void>;
@@ -55,6 +56,7 @@ export function openMachines(
 ): Machines {
   const running = new Map<string, Running>();
   const stopping = new Set<string>();
+  const deleted = new Set<string>();
   const queues = new Map<string, Promise<unknown>>();
 
   /** One thing at a time per machine. */
@@ -91,12 +93,18 @@ export function openMachines(
     try {
       await cleanUp(lab, name);
       if (code === rebootRequested && !stopping.has(name)) return await turnOn(name, 'reboot');
+      if (!deleted.has(name)) await silence(name);
     } catch (error) {
       // Nobody waits for a guest's own doings: it is off, and its console says why.
       appendFileSync(`${machineDir(lab, name)}/console.log`, `\n${messageOf(error)}\n`);
       reason = 'killed';
     }
     onStateChange({ name, state: 'offline', reason });
+  }
+
+  async function silence(name: string): Promise<void> {
+    const { addresses, vlan } = readRecord(lab, name);
+    await attachSilence(lab, name, addresses, vlan);
   }
 
   /** Sends a signal to PID 1 and waits until the machine is off. */
@@ -123,6 +131,7 @@ export function openMachines(
     // Behind a boot that is under way.
     await inTurn(name, async () => {});
     const power = running.get(name);
+    if (power !== undefined) await cutCables(lab, name);
     if (await turnOff(name, 'SIGKILL', 3_000)) return;
     // nspawn did not notice; without it the machine counts as off.
     power?.child.kill('SIGKILL');
@@ -151,12 +160,14 @@ export function openMachines(
       await boot(name);
     },
     delete: async (name) => {
+      deleted.add(name);
       await kill(name);
       await inTurn(name, async () => {
         await cleanUp(lab, name);
         await removeFolder(machineDir(lab, name));
       });
       queues.delete(name);
+      deleted.delete(name);
     },
     state: (name) => (running.has(name) || leaderOf(lab, machineId(lab, name)) !== undefined ? 'running' : 'offline'),
     leader: (name) => running.get(name)?.leader ?? leaderOf(lab, machineId(lab, name)),

@@ -35,6 +35,8 @@ const vlanCable = (id: string, { label }: Vlan) => ({
   to: vlanName(label),
 });
 
+const portsOf = (id: string) => [portName(id), portName(`${id} vlan`)];
+
 /** The bridge that is a VLAN of that label. */
 export function vlanName(label: string): string {
   return portName(`vlan ${label}`);
@@ -120,11 +122,32 @@ async function attachToVlan(lab: Lab, id: string, vlan: Vlan): Promise<void> {
   await batch(id, [`addr add ${vlan.address} dev eth2`, 'link set eth2 up']);
 }
 
+/** The rules of what is left of a machine that is off: nothing is answered, and nothing told. */
+const silence = `table inet off {
+  chain in { type filter hook input priority -300; policy drop; }
+  chain out { type filter hook output priority -300; policy drop; }
+}
+`;
+
+/**
+ * What a machine that is off leaves on its cables: what is sent to it vanishes, as on Linode. Its hardware addresses are still known to
+ * its neighbours (ARP is answered), since an address that nobody has ends a connection with "unreachable" after some seconds.
+ */
+export async function attachSilence(lab: Lab, name: string, addresses: readonly string[], vlan?: Vlan): Promise<void> {
+  await attachMachine(lab, name, addresses, vlan);
+  await run(inNamespace(machineId(lab, name), ['nft', '-f', '-']), { input: silence });
+}
+
+/** Pulls the cables of a machine that is about to lose its power: what its kernel sends while its processes die reaches nobody. */
+export async function cutCables(lab: Lab, name: string): Promise<void> {
+  for (const port of portsOf(machineId(lab, name))) await tryRun(['ip', '-n', lab.name, 'link', 'set', port, 'down']);
+}
+
 /** Pulls the cable and forgets the namespace with all that was set in it (addresses, nftables, tc). */
 export async function detachMachine(lab: Lab, name: string): Promise<void> {
   const id = machineId(lab, name);
   // The namespace goes when its last process and name are gone; the cable goes at once.
-  for (const port of [portName(id), portName(`${id} vlan`)]) await tryRun(['ip', '-n', lab.name, 'link', 'del', port]);
+  for (const port of portsOf(id)) await tryRun(['ip', '-n', lab.name, 'link', 'del', port]);
   if (existsSync(`${namespaces}/${id}`)) await run(['ip', 'netns', 'del', id]);
 }
 
