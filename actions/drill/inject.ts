@@ -23,9 +23,15 @@ export interface Armed {
   readonly undo: readonly ScriptCall[];
   readonly powersOff: boolean;
   readonly reboots: boolean;
+  /** How long the controller can't reach it (ms), at most; 0: it can all the time. */
+  readonly lastsMs: number;
 }
 
 const scriptTimeoutMs = 20_000;
+/** For one try to undo what ends by itself: a connection from before may be dead, and nobody says so. */
+const tryMs = 10_000;
+/** From the end of such a fault until it has to be undone. */
+const reachableAgainMs = 30_000;
 
 /** The nodes of the steps, each with all of its undos. Pure. */
 export function undoPlan(fleet: Pick<Fleet, 'environment' | 'nodes'>, steps: readonly Step[]): Armed[] {
@@ -35,8 +41,14 @@ export function undoPlan(fleet: Pick<Fleet, 'environment' | 'nodes'>, steps: rea
     const undo = new Map(own.map((step) => [words(step.undo).join(' '), step.undo]));
     const node = nodeAt(fleet, nodeNamed(fleet.environment, name).address);
     const powersOff = own.some((step) => step.powersOff === true);
-    return { node, undo: [...undo.values()], powersOff, reboots: own.some((step) => step.reboots === true) };
+    const reboots = own.some((step) => step.reboots === true);
+    return { node, undo: [...undo.values()], powersOff, reboots, lastsMs: longest(own) };
   });
+}
+
+/** How long what ends by itself lasts (ms), the longest of them; 0: none does. Pure. */
+export function longest(faults: readonly Fault[]): number {
+  return Math.max(0, ...faults.map((fault) => fault.lastsMs ?? 0));
 }
 
 /** Makes the node promise to undo everything by itself after `drill.healAfterMs`. To be done before `inject`. */
@@ -61,16 +73,20 @@ export async function prepare(fleet: Fleet, steps: readonly Step[]): Promise<voi
 }
 
 /** Breaks it. The node says "now" right before, and half a round trip later we hear it. */
-export async function inject(node: FleetNode, { inject: call }: Fault): Promise<Injection> {
+export async function inject(node: FleetNode, { inject: call, lastsMs }: Fault): Promise<Injection> {
   const roundTripMs = await roundTrip(node);
   const toldAt = nowMs();
   let heardAt: number | undefined;
+  let lines = '';
   const { script, args } = call;
-  const printed = await runScript(node, script, args, {
-    timeoutMs: scriptTimeoutMs,
-    onLine: (line) => {
+  const printed = await new Promise<string>((resolve, reject) => {
+    const onLine = (line: string): void => {
       if (line.startsWith('now ')) heardAt ??= nowMs();
-    },
+      lines += `${line}\n`;
+      // The end of its answer may be lost in the silence.
+      if (lastsMs !== undefined && line.startsWith('done ')) resolve(lines);
+    };
+    runScript(node, script, args, { timeoutMs: scriptTimeoutMs, onLine }).then(resolve, reject);
   });
   if (heardAt === undefined)
     throw new FiredrillError({ code: 'bug', node: node.name, what: `${script} did not say when: ${printed}` });
@@ -96,19 +112,23 @@ export async function injectAll(targets: readonly { node: FleetNode; fault: Faul
   };
 }
 
-/** Boots what was powered off, waits for what reboots, undoes everything now and takes the node's promise back. Safe to repeat. */
-export async function heal(fleet: Fleet, { node, undo, powersOff, reboots }: Armed): Promise<void> {
-  const fire = () => runScript(node, 'guard.sh', ['fire', ...chain(undo)], { timeoutMs: 60_000 });
-  if (!powersOff && !reboots) {
-    await fire();
-    return;
-  }
-  const timeoutMs = fleet.environment.linode.bootTimeoutMs;
-  const up = async () => {
-    if (powersOff) await fleet.boot(node);
-    return await fire();
-  };
-  await until(up, { timeoutMs, intervalMs: 500, what: `${node.name} to be up again` });
+/**
+ * Boots what was powered off, waits for what comes back by itself, undoes everything now and takes the node's promise back. Safe to
+ * repeat.
+ */
+export async function heal(fleet: Fleet, { node, undo, powersOff, reboots, lastsMs }: Armed): Promise<void> {
+  const fire = (timeoutMs = 60_000) => runScript(node, 'guard.sh', ['fire', ...chain(undo)], { timeoutMs });
+  if (powersOff || reboots) {
+    const timeoutMs = fleet.environment.linode.bootTimeoutMs;
+    const up = async () => {
+      if (powersOff) await fleet.boot(node);
+      return await fire();
+    };
+    await until(up, { timeoutMs, intervalMs: 500, what: `${node.name} to be up again` });
+  } else if (lastsMs > 0) {
+    const timeoutMs = lastsMs + reachableAgainMs;
+    await until(() => fire(tryMs), { timeoutMs, intervalMs: 500, what: `${node.name} to be reachable again` });
+  } else await fire();
 }
 
 /** Keeps a promise that a killed drill left on this node. True when there was one. For the holder of the lease only. */

@@ -8,7 +8,7 @@ import type { FleetNode } from './fleet.ts';
 const directory = '/var/lib/firedrill/drill';
 /** Beside this file in source, and beside the bundle in dist/, where `npm run bundle` copies it. */
 const source = new URL('./node/', import.meta.url);
-const scripts = ['disk.sh', 'guard.sh', 'lease.sh', 'net.sh', 'power.sh', 'result.sh', 'unit.sh'] as const;
+const scripts = ['disk.sh', 'freeze.sh', 'guard.sh', 'lease.sh', 'net.sh', 'power.sh', 'result.sh', 'unit.sh'] as const;
 export type NodeScript = (typeof scripts)[number];
 
 /** Puts the drill's scripts on the node: the node heals itself with them when nobody else does. */

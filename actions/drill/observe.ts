@@ -10,6 +10,8 @@ export interface ObserveOptions {
   /** Growing while this waits. */
   readonly history: readonly Request[];
   readonly observations: readonly Observation[];
+  /** When the fault ends by itself (ms after `faultAt`); 0: it does not. */
+  readonly lastsMs: number;
   /** How many failovers are awaited. */
   readonly failovers: number;
   /** Whether clients are to be served again before anything is undone. */
@@ -21,22 +23,25 @@ export interface ObserveOptions {
 
 /** Healing must come from here and not from the node's timer, or the figures are the timer's. */
 const beforeTimerMs = 10_000;
+/** What the end of a fault does to clients belongs to it. */
+const afterEndMs = 2000;
 const calmMs = 1000;
 /** Slower than this is not calm, whatever the load before was like. */
 const slowMs = 500;
 
 /**
- * Waits `drill.observeMs` from the fault, then until the clients are calm again, the failovers were announced and the alert fires. Gives up in time for
- * healing to be ours; the verdict then says what was not reached.
+ * Waits `drill.observeMs` from the fault, and until a fault that ends by itself has ended; then until the clients are calm again, the
+ * failovers were announced and the alert fires. Gives up in time for healing to be ours; the verdict then says what was not reached.
  */
 export async function observe(options: ObserveOptions): Promise<void> {
-  const { drill, faultAt, observations, failovers, untilCalm, alerted, signal } = options;
+  const { drill, faultAt, lastsMs, observations, failovers, untilCalm, alerted, signal } = options;
   const limitMs = Math.max(drill.observeMs, drill.healAfterMs - drill.warmupMs - beforeTimerMs);
+  const leastMs = Math.max(drill.observeMs, lastsMs > 0 ? lastsMs + afterEndMs : 0);
   for (;;) {
     const elapsedMs = nowMs() - faultAt;
     const announced = announcements(observations.filter((each) => each.at >= faultAt)).length >= failovers;
     if (elapsedMs >= limitMs) return;
-    if (elapsedMs >= drill.observeMs && announced && alerted() && (!untilCalm || isCalm(options))) return;
+    if (elapsedMs >= leastMs && announced && alerted() && (!untilCalm || isCalm(options))) return;
     await sleep(100, signal);
   }
 }

@@ -9,7 +9,7 @@ import type { Deploys } from './deploy.ts';
 import { type Fleet, type FleetNode, nodeAt } from './fleet.ts';
 import { type FollowUp, followUp } from './follow-up.ts';
 import { healArmed } from './heal.ts';
-import { type Armed, arm, heal, type Injection, inject, injectAll, prepare, undoPlan } from './inject.ts';
+import { type Armed, arm, heal, type Injection, inject, injectAll, longest, prepare, undoPlan } from './inject.ts';
 import type { Leases } from './leases.ts';
 import { observe } from './observe.ts';
 import type { Request } from './probe/history.ts';
@@ -160,7 +160,17 @@ async function measure(
   const untilCalm = scenario.recovery === 'fault';
   const alerted = (): boolean =>
     !willFire(scenario, alerts) || alerts.fired.some(({ name }) => name === scenario.alert);
-  await observe({ drill, faultAt: injection.faultAt, history, observations, failovers, untilCalm, alerted, signal });
+  await observe({
+    drill,
+    faultAt: injection.faultAt,
+    history,
+    observations,
+    lastsMs: longest(steps),
+    failovers,
+    untilCalm,
+    alerted,
+    signal,
+  });
   const targets = [...atOnce(steps).flatMap((step) => step.nodes), ...(await hits(followUps, endFaults))];
 
   const healAt = nowMs();

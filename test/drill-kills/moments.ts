@@ -6,13 +6,15 @@ export interface Moment {
   readonly share: number;
 }
 
-/** Scenarios that break something in every way that there is: a process, a packet rule, a machine, a disk. */
+/** Scenarios that break something in every way that there is: a process, a packet rule, a machine, a disk, a link, all processes. */
 export const killedScenarios = [
   'redis-primary-kill',
   'redis-primary-hang',
   'redis-primary-partition',
   'redis-primary-disk-full',
   'redis-primary-power-off',
+  'redis-primary-silent',
+  'app-frozen',
   'sentinel-two-killed',
   'app-hang',
   'lagging-replica-then-kill',

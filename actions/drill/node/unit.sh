@@ -1,13 +1,13 @@
 #!/bin/sh
 # Breaks a systemd unit, and heals it again.
-# Usage: unit.sh keep-down|stop|restart|kill|crash|hang|pause|heal UNIT
+# Usage: unit.sh keep-down|stop|restart|kill|crash|hang|heal UNIT | unit.sh pause UNIT FOR_MS
 #   keep-down  systemd may not start it again when it ends; breaks nothing yet, and makes a later kill quick
 #   stop   an orderly stop; it stays down
 #   restart  an orderly stop and a start
 #   kill   kill -9, and systemd may not start it again; it stays down
 #   crash  kill -9; systemd does what the unit says
 #   hang   SIGSTOP: connections stay open and nothing answers
-#   pause  SIGSTOP for three seconds: when it goes on, its clock seems to have jumped
+#   pause  SIGSTOP for so long: when it goes on, its clock seems to have jumped
 #   heal   undoes any of these, from whatever state; safe to repeat
 # A fault prints "now NANOSECONDS" right before it takes effect and "done NANOSECONDS" right after.
 set -eu
@@ -78,9 +78,12 @@ case $action in
     signal STOP
     ;;
   pause)
+    case $3 in
+      '' | *[!0-9]*) echo "unit.sh: not a number: $3" >&2; exit 2 ;;
+    esac
     main_pid
     signal STOP
-    setsid sh -c "sleep 3; exec kill -s CONT $pid" < /dev/null > /dev/null 2>&1 &
+    setsid sh -c "sleep $(($3 / 1000)).$(printf '%03d' $(($3 % 1000))); exec kill -s CONT $pid" < /dev/null > /dev/null 2>&1 &
     ;;
   heal)
     if [ -e "$dropin" ]; then

@@ -1,6 +1,8 @@
 import { unitOf } from '../../core/units.ts';
-import { unitFault } from './faults.ts';
+import { pauseFault } from './faults.ts';
 import type { Scenario } from './scenario.ts';
+
+const jumpMs = 3000;
 
 /**
  * It goes into TILT, in which it watches and does nothing; it must say so, and the others are enough. Simulated: a Sentinel knows a
@@ -10,7 +12,7 @@ import type { Scenario } from './scenario.ts';
 export const clockJump: Scenario = {
   name: 'clock-jump',
   breaks: 'one Sentinel sees its clock jump by three seconds (simulated: it is paused for as long)',
-  steps: (state) => [{ nodes: state.nodes.sentinel.slice(-1), ...unitFault('pause', unitOf.sentinel) }],
+  steps: (state) => [{ nodes: state.nodes.sentinel.slice(-1), ...pauseFault(unitOf.sentinel, jumpMs) }],
   failovers: 0,
   recovery: 'fault',
   budgetMs: 500,

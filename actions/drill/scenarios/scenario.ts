@@ -29,6 +29,8 @@ export interface Fault {
   readonly powersOff?: true;
   /** The machine goes and comes back by itself: the undo waits for it. */
   readonly reboots?: true;
+  /** It ends by itself after so long (ms). The controller can't reach the node meanwhile, so the undo waits for it. */
+  readonly lastsMs?: number;
 }
 
 /** One fault on some nodes. */
@@ -73,6 +75,9 @@ export interface Scenario {
    * within so long after the fault, and none later: they were in the hands of the only one that clients knew.
    */
   readonly mayFail: number | { readonly dueWithinMs: number };
-  /** The alert that must fire before the fault is undone; null: none may. */
+  /**
+   * The alert that must fire before the fault is undone. `any`: none must, and any may, for it depends on the environment's times whether
+   * the fault lasts long enough. null: no critical one may.
+   */
   readonly alert: string | null;
 }
