@@ -8,8 +8,8 @@
 /* The headers of interest; the first REQUEST_KEPT are kept. */
 enum { FIELD_HOST = REQUEST_KEPT, FIELD_ENCODING, FIELD_EXPECT, FIELD_OTHER };
 static const char *const fields[FIELD_OTHER] = {[REQUEST_ID] = "x-request-id", [REQUEST_IF_MATCH] = "if-match",
-                                                [REQUEST_IF_NONE_MATCH] = "if-none-match", [FIELD_HOST] = "host",
-                                                [FIELD_ENCODING] = "transfer-encoding", [FIELD_EXPECT] = "expect"};
+                                                [REQUEST_IF_NONE_MATCH] = "if-none-match", [REQUEST_START] = "x-request-start",
+                                                [FIELD_HOST] = "host", [FIELD_ENCODING] = "transfer-encoding", [FIELD_EXPECT] = "expect"};
 
 /* For the callbacks, which end the parser with -1. The first reason stands: what comes after it is its consequence. */
 static int refuse(struct request *r, int status, const char *why) {

@@ -25,7 +25,7 @@
 enum request_verdict { REQUEST_MORE, REQUEST_DONE, REQUEST_BAD };
 
 /* The headers that are kept. */
-enum request_header { REQUEST_ID, REQUEST_IF_MATCH, REQUEST_IF_NONE_MATCH, REQUEST_KEPT };
+enum request_header { REQUEST_ID, REQUEST_IF_MATCH, REQUEST_IF_NONE_MATCH, REQUEST_START, REQUEST_KEPT };
 
 struct request {
   /* Of a request that is done. */

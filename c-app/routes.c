@@ -3,12 +3,15 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define SESSIONS "/v1/sessions/"
 #define ALLOW_ALL "Allow: GET, HEAD, PUT, DELETE, OPTIONS\r\n"
 #define ALLOW_READ "Allow: GET, HEAD, OPTIONS\r\n"
 #define RETRY "Retry-After: 1\r\n"
 #define NO_ETAG "?" /* a condition that no version fulfils */
+#define START_DIGITS 13      /* milliseconds since 1970, until 2286 */
+#define WAITED_MAX_MS 60000 /* longer, and the two clocks differ */
 
 #define LINES_MAX (sizeof "ETag: \"\"\r\nX-Replication-Id: \r\n" + STORE_ETAG_LEN + FOLLOW_REPLID_MAX)
 
@@ -88,6 +91,21 @@ static bool is_request_id(const char *id, size_t len) {
   return len > 0 && len <= STORE_REQUEST_ID_MAX;
 }
 
+/* How long the request has waited since the load balancer got it (ms); 0 when that is not said, or can't be. */
+static unsigned waited_ms(const struct request *r) {
+  const char *text = r->header[REQUEST_START].text;
+  struct timespec t;
+  uint64_t start = 0;
+  if (r->header[REQUEST_START].len != 2 + START_DIGITS || memcmp(text, "t=", 2) != 0) return 0;
+  for (size_t i = 2; i < 2 + START_DIGITS; i++) {
+    if (text[i] < '0' || text[i] > '9') return 0;
+    start = start * 10 + (uint64_t)(text[i] - '0');
+  }
+  if (clock_gettime(CLOCK_REALTIME, &t) != 0) return 0;
+  uint64_t now = (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+  return now > start && now - start <= WAITED_MAX_MS ? (unsigned)(now - start) : 0;
+}
+
 /* Answered at once, or, with no status, later. */
 static struct answer session(struct store *s, struct http_exchange *x, const char *id, size_t len) {
   static const struct {
@@ -106,7 +124,7 @@ static struct answer session(struct store *s, struct http_exchange *x, const cha
   if (i == sizeof methods / sizeof methods[0]) return (struct answer){405, "method not allowed", ALLOW_ALL};
   x->route = methods[i].route;
   *call = (struct call){.op = {.kind = methods[i].kind, .id = id, .id_len = len, .value = q->body.data, .value_len = q->body.len,
-                               .condition = condition(q, REQUEST_IF_MATCH), .done = on_done}, .x = x};
+                               .condition = condition(q, REQUEST_IF_MATCH), .waited_ms = waited_ms(q), .done = on_done}, .x = x};
   if (op->kind != STORE_GET) {
     const char *none = condition(q, REQUEST_IF_NONE_MATCH);
     op->request_id = q->header[REQUEST_ID].text;

@@ -14,6 +14,9 @@
  * X-Request-Id of a PUT or DELETE, 1 to 128 visible ASCII characters, else 400: the same request sent again with the same id
  * is applied once, also through another instance. An id that came before with another write: 422.
  *
+ * X-Request-Start, t= and milliseconds since 1970: when the load balancer got the request. What it has waited there, and at
+ * another instance, is taken off the time for which it is held here. What is not of the last minute is not believed.
+ *
  * Every answer to a PUT or DELETE that Redis and its replicas have confirmed (204, 404, 412, 422) carries X-Replication-Id, the
  * master_replid of that Redis (INFO replication). A Redis has another one after each promotion, and each start, as primary: so two
  * that acknowledge at the same time can be told apart. It is left out while the ID is about to change, or is not known.

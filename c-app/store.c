@@ -439,7 +439,7 @@ static void on_tick(uv_timer_t *timer) {
 
 void store_submit(struct store *s, struct store_op *op) {
   struct hold *h = queue_of(s, op);
-  op->item.deadline = now(s) + s->cfg->hold_ms;
+  op->item.deadline = now(s) + s->cfg->hold_ms - (op->waited_ms < s->cfg->hold_ms ? op->waited_ms : s->cfg->hold_ms);
   op->sent = false;
   op->primary = NULL;
   if (op->kind != STORE_SET) op->value_len = 0; /* a DELETE may come with a body; the script knows it by its having no value */

@@ -67,6 +67,7 @@ struct store_op {
   const char *condition; /* of a write: "" none, "*" the session must exist, "-" it must not, or the etag that it must have */
   const char *value;     /* of STORE_SET */
   size_t value_len;      /* of another kind it is set to 0 */
+  unsigned waited_ms;    /* before it came here: taken off the time for which it is held */
   store_done_fn *done;
   bool sent; /* at least once, so that it may have been applied */
   enum store_result outcome;

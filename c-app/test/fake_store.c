@@ -18,6 +18,7 @@ struct session {
 enum store_result fake_store_fails = STORE_OK;
 bool fake_store_holds;
 char fake_store_request_id[STORE_REQUEST_ID_MAX + 1];
+unsigned fake_store_waited_ms;
 static struct session sessions[SESSIONS_MAX];
 static struct store_op *held[HELD_MAX];
 static unsigned versions;
@@ -41,6 +42,7 @@ static bool holds(const char *condition, const struct session *s) {
 
 static void run(struct store_op *op) {
   struct session *s = find(op->id, op->id_len);
+  fake_store_waited_ms = op->waited_ms;
   if (op->kind != STORE_GET) {
     memcpy(fake_store_request_id, op->request_id, op->request_id_len);
     fake_store_request_id[op->request_id_len] = '\0';

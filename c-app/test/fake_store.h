@@ -13,5 +13,7 @@ void fake_store_go(void);
 #define FAKE_STORE_PRIMARY "0123456789abcdef0123456789abcdef01234567"
 /* The request id of the last write, NUL-terminated. */
 extern char fake_store_request_id[STORE_REQUEST_ID_MAX + 1];
+/* How long the last request had waited before it came (ms). */
+extern unsigned fake_store_waited_ms;
 
 #endif

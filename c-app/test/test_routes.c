@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #define H "Host: h\r\n"
@@ -122,6 +123,30 @@ static void a_session_has_a_version(void **state) {
   assert_status(ask(fd, "PUT", "a", "", "one"), 204);
   assert_status(ask(fd, "DELETE", "a", "", "two"), 204);
   assert_status(ask(fd, "GET", "a", "", ""), 404);
+  close(fd);
+}
+
+/* What the store is told of a request with the header NAME: BEFORE, the clock's milliseconds of `ms_ago`, AFTER. */
+static unsigned waited(int fd, const char *name, const char *before, long long ms_ago, const char *after) {
+  char line[128];
+  struct timespec t;
+  assert_int_equal(clock_gettime(CLOCK_REALTIME, &t), 0);
+  snprintf(line, sizeof line, "%s: %s%lld%s\r\n", name, before, (long long)t.tv_sec * 1000 + t.tv_nsec / 1000000 - ms_ago, after);
+  assert_status(ask(fd, "PUT", "w", line, "v"), 204);
+  return fake_store_waited_ms;
+}
+
+static void the_time_since_the_load_balancer_got_it_counts_as_waited(void **state) {
+  (void)state;
+  int fd = dial();
+  assert_in_range(waited(fd, "X-Request-Start", "t=", 1500, ""), 1500, 1900);
+  /* Not said, not written so, of a clock that is ahead, or of one that is far behind. */
+  assert_int_equal(waited(fd, "X-Other", "t=", 1500, ""), 0);
+  assert_int_equal(waited(fd, "X-Request-Start", "", 1500, ""), 0);
+  assert_int_equal(waited(fd, "X-Request-Start", "t=", 1500, ".5"), 0);
+  assert_int_equal(waited(fd, "X-Request-Start", "t=1x", 1500, ""), 0);
+  assert_int_equal(waited(fd, "X-Request-Start", "t=", -5000, ""), 0);
+  assert_int_equal(waited(fd, "X-Request-Start", "t=", 61000, ""), 0);
   close(fd);
 }
 
@@ -321,7 +346,7 @@ static void trickling_does_not_extend_the_deadline(void **state) {
 int main(void) {
 #define SERVED(f) cmocka_unit_test_setup_teardown(f, start, stop)
   const struct CMUnitTest tests[] = {
-      SERVED(a_session_has_a_version), SERVED(conditions_are_kept), SERVED(a_change_that_is_acknowledged_says_who_did),
+      SERVED(a_session_has_a_version), SERVED(the_time_since_the_load_balancer_got_it_counts_as_waited), SERVED(conditions_are_kept), SERVED(a_change_that_is_acknowledged_says_who_did),
       SERVED(a_request_id_reaches_the_store_or_is_refused),
       SERVED(what_the_store_says_becomes_a_status), SERVED(a_large_value_comes_back_whole), SERVED(a_client_that_goes_is_withdrawn),
       SERVED(above_the_limit_clients_wait_their_turn), SERVED(trickling_does_not_extend_the_deadline),

@@ -369,6 +369,20 @@ static void at_its_deadline_it_is_given_up_as_not_applied(void **state) {
   assert_int_equal(metrics.held_expired, 2);
 }
 
+static void what_it_has_waited_elsewhere_is_taken_off_the_time_for_which_it_is_held(void **state) {
+  struct client *get = client(STORE_GET, "", ""), *set = client(STORE_SET, "1", "v");
+  (void)state;
+  get->op.waited_ms = 200;
+  set->op.waited_ms = 5000;
+  submit(get);
+  submit(set);
+  run(50);
+  assert_result(set, STORE_UNAVAILABLE);
+  assert_int_equal(get->done, 0);
+  run(100);
+  assert_result(get, STORE_UNAVAILABLE);
+}
+
 static void a_full_queue_refuses_at_once(void **state) {
   struct client *c[3] = {client(STORE_SET, "1", "v"), client(STORE_SET, "2", "v"), client(STORE_SET, "3", "v")};
   (void)state;
@@ -930,6 +944,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       ON(nobody_named, a_request_is_held_until_there_is_a_primary),
       ON(nobody_named, at_its_deadline_it_is_given_up_as_not_applied),
+      ON(nobody_named, what_it_has_waited_elsewhere_is_taken_off_the_time_for_which_it_is_held),
       ON(nobody_named, a_full_queue_refuses_at_once),
       ON(nobody_named, what_is_withdrawn_is_never_called_back),
       ON(nobody_named, at_the_end_every_request_is_answered),
