@@ -52,6 +52,7 @@ export function openRedis(address: RedisAddress): Redis {
     commandTimeout: address.commandTimeoutMs,
     socketTimeout: address.commandTimeoutMs,
     autoResendUnfulfilledCommands: false,
+    autoResubscribe: false, // it drops its own promise: a link that breaks again at that moment would end the program
     maxRetriesPerRequest: 20,
     retryStrategy: (times) => Math.min(times * 50, 500),
   });

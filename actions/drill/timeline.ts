@@ -59,6 +59,8 @@ export async function recordTimeline(fleet: Fleet, primary: string): Promise<Rec
       record(name, parseSentinelEvent(channel, message)),
     );
     await client.psubscribe('*');
+    // After a break. One that fails takes the connection with it, and the next one is ready in turn.
+    client.on('ready', () => client.psubscribe('*').catch(() => {}));
   };
   const stopped = new AbortController();
   const stop = (): void => {

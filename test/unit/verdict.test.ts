@@ -267,6 +267,7 @@ describe('the verdict', () => {
     expect(reasons('Unheard', failover)).toEqual(['Prometheus has no rule Unheard, which has to fire']);
     expect(reasons(null, failover)).toEqual([]);
     expect(reasons(null, critical)).toEqual(['an alert fired, and none may: TwoPrimaries']);
+    for (const fired of [[], [failover], [critical]]) expect(reasons('any', ...fired)).toEqual([]);
     expect(judge(failoverExpected, 2000, recording(history)).alert).toEqual({
       name: 'FailoverHappened',
       firedMs: 5000,
