@@ -90,6 +90,25 @@ describe("a drill's leases", () => {
     await leases.release();
   });
 
+  test('outlive that a node is silent for some renewals', async () => {
+    const { fleet, done } = fleetOf(90, 1);
+    const leases = await holdLeases(fleet, log);
+    const b = fleet.nodes[1] as { ssh: { exec: unknown } };
+    const { exec } = b.ssh;
+    let tried = 0;
+    b.ssh.exec = async () => {
+      tried += 1;
+      throw new Error('b: sudo -n lease.sh took longer than 20000 ms');
+    };
+    await until(async () => (tried > 2 ? true : undefined), { timeoutMs: 5000, intervalMs: 10, what: 'some renewals' });
+    b.ssh.exec = exec;
+    const before = done.length;
+    const again = async () => (done.slice(before).includes('b take') ? true : undefined);
+    await until(again, { timeoutMs: 5000, intervalMs: 10, what: 'its renewal' });
+    await leases.release();
+    expect(done.at(-1)).toMatch(/drop/);
+  });
+
   test('are given back on every node when one stays with another run', async () => {
     const { fleet, done } = fleetOf(30, 5, 'b');
     await expect(holdLeases(fleet, log)).rejects.toMatchObject({ code: 'lease', facts: { node: 'b' } });

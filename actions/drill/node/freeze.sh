@@ -39,7 +39,7 @@ case $1 in
     # shellcheck disable=SC2016 # the inner shell's
     setsid sh -c "$switch"'
       top=$1 own=$2
-      trap "switch 0; exit" TERM INT HUP QUIT
+      trap "switch 0; exit" TERM HUP
       sleep 0.03
       sleep "$3" &
       switch 1
