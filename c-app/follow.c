@@ -13,6 +13,10 @@
 #define AGAIN_MS 200
 #define AWAY_MS 1000 /* two polls: by then no instance has seen it keep up */
 #define HEARD_MS 12000 /* a Sentinel asks a replica every 10 s, and we ask a Sentinel every second */
+#define SILENT_MS 50    /* by so much longer than the primary */
+#define FRESH_MS 300    /* the age to which a Sentinel's word of a silence is believed; the question's answer is awaited in it */
+#define CHOICE_MS 100   /* a Sentinel takes two ticks of 52 ms or more from +sdown of a primary to the choice of a replica */
+#define AWAY_MAX_MS 60000 /* a silent one that is away for longer comes back by a restart, which has its own way in */
 #define LINK_DOWN_FACTOR 10
 #define LINK_SLACK_MS 10000 /* Sentinel compares two clocks that it reads a second or more apart */
 #define NO_REPLID "0000000000000000000000000000000000000000"
@@ -95,6 +99,7 @@ void follow_heard(struct follow *f, struct follow_node *node, const struct follo
     follow_doubt(f, now);
   }
   node->known = true;
+  node->back = node->silent && !role->primary;
   node->role = *role;
   node->said_at = asked_at;
   if (node->priority != 0) node->barred_since = 0;
@@ -158,8 +163,57 @@ static struct follow_node *promoted(struct follow *f) {
   return NULL;
 }
 
+/* Whether this Sentinel, which has heard of priority 0 `age_ms` before it was asked, may hear otherwise before it promotes. */
+static bool may_hear_otherwise(const struct follow *f, const struct follow_node *node, const struct follow_answer *a, uint64_t age_ms, uint64_t now) {
+  bool word = node->known && node->said_at >= (node->lagged_at != 0 ? node->lagged_at : node->judged_at);
+  bool away = f->manage && node->lagged_at != 0 && !has_kept_up(node, now, COUNTS_MS);
+  if (word && node->priority != 0) return true;
+  if (away && a->viewed_at >= node->lagged_at + AWAY_MS + age_ms) return false;
+  if (!word) return node->judged_at == 0 || now - node->judged_at < HEARD_MS;
+  return node->barred_since == 0 || a->viewed_at < node->barred_since;
+}
+
+/* Whether this Sentinel would take a replica for down before it takes the primary for down, if nothing changes. The replica's age was
+ * read after the primary's, by as much as the whole answer took at most. */
+static bool silent(const struct follow_answer *a, long long lead_ms, uint64_t now) {
+  return a->viewed && now - a->viewed_at <= FRESH_MS && lead_ms >= SILENT_MS + (long long)a->took_ms;
+}
+
+static size_t viewed(const struct follow *f) {
+  size_t count = 0;
+  for (size_t i = 0; i < f->sentinels; i++) count += f->answers[i].viewed;
+  return count;
+}
+
+static bool counts(const struct follow *f, const struct follow_node *node, uint64_t now) {
+  if (addr_equal(&node->addr, &f->primary)) return false;
+  if (f->manage && !node->leaving && has_kept_up(node, now, COUNTS_MS)) return true;
+  bool majority = viewed(f) * 2 > f->sentinels;
+  for (size_t i = 0; i < f->sentinels; i++) {
+    const struct follow_answer *a = &f->answers[i];
+    if (!a->viewed && majority) continue;
+    int at = index_of(&node->addr, a->eligible, a->eligible_count);
+    if (at >= 0 && !silent(a, a->eligible_lead_ms[at], now)) return true;
+    at = index_of(&node->addr, a->barred, a->barred_count);
+    if (at >= 0 && !silent(a, a->barred_lead_ms[at], now) && may_hear_otherwise(f, node, a, a->barred_age_ms[at], now)) return true;
+  }
+  return false;
+}
+
+/* Whom the Sentinels take for silent or down: when it is back it is taken out at once, unless it keeps up. */
+static void see_silence(struct follow *f, uint64_t now) {
+  bool majority = viewed(f) * 2 > f->sentinels;
+  for (size_t i = 0; i < f->node_count; i++) {
+    struct follow_node *node = &f->nodes[i];
+    bool lags = node->judged_at != 0 && !node->keeps_up && !addr_equal(&node->addr, &f->primary);
+    if (!lags) node->silent = node->back = false;
+    else if (majority && !counts(f, node, now)) node->silent = true;
+  }
+}
+
 const struct addr *follow_decide(struct follow *f, uint64_t now) {
   settle_floor(f, now);
+  see_silence(f, now);
   struct follow_node *next = find(f, &f->primary);
   if (f->following && next != NULL && next->known && next->role.primary) memcpy(f->lineage, next->replid, sizeof f->lineage);
   next = !f->following || now < f->expected_until ? promoted(f) : NULL;
@@ -182,31 +236,6 @@ const struct addr *follow_decide(struct follow *f, uint64_t now) {
   memcpy(f->lineage, next->replid, sizeof f->lineage);
   for (size_t i = 0; i < f->node_count; i++) f->nodes[i].judged_at = f->nodes[i].lagged_at = 0;
   return &f->primary;
-}
-
-/* Whether this Sentinel, which has heard of priority 0 `age_ms` before it was asked, may hear otherwise before it promotes. */
-static bool may_hear_otherwise(const struct follow *f, const struct follow_node *node, const struct follow_answer *a, uint64_t age_ms, uint64_t now) {
-  bool word = node->known && node->said_at >= (node->lagged_at != 0 ? node->lagged_at : node->judged_at);
-  bool away = f->manage && node->lagged_at != 0 && !has_kept_up(node, now, COUNTS_MS);
-  if (word && node->priority != 0) return true;
-  if (away && a->viewed_at >= node->lagged_at + AWAY_MS + age_ms) return false;
-  if (!word) return node->judged_at == 0 || now - node->judged_at < HEARD_MS;
-  return node->barred_since == 0 || a->viewed_at < node->barred_since;
-}
-
-static bool counts(const struct follow *f, const struct follow_node *node, uint64_t now) {
-  if (addr_equal(&node->addr, &f->primary)) return false;
-  if (f->manage && !node->leaving && has_kept_up(node, now, COUNTS_MS)) return true;
-  size_t viewed = 0;
-  for (size_t i = 0; i < f->sentinels; i++) viewed += f->answers[i].viewed;
-  for (size_t i = 0; i < f->sentinels; i++) {
-    const struct follow_answer *a = &f->answers[i];
-    if (!a->viewed && viewed * 2 > f->sentinels) continue;
-    if (index_of(&node->addr, a->eligible, a->eligible_count) >= 0) return true;
-    int at = index_of(&node->addr, a->barred, a->barred_count);
-    if (at >= 0 && may_hear_otherwise(f, node, a, a->barred_age_ms[at], now)) return true;
-  }
-  return false;
 }
 
 size_t follow_counted(const struct follow *f, uint64_t now, struct addr out[static FOLLOW_NODES_MAX]) {
@@ -233,15 +262,44 @@ struct follow_node *follow_laggard(struct follow *f, uint64_t now, unsigned afte
   size_t others = 0;
   for (size_t i = 0; f->manage && i < f->node_count; i++) {
     struct follow_node *node = &f->nodes[i];
-    if (!counts(f, node, now)) continue;
+    if (!node->back && !counts(f, node, now)) continue;
     if (node->priority == 0) continue; /* it is out, and no promise for the others, even when it has caught up */
     if (node->judged_at == 0 || node->keeps_up) {
       others++;
-    } else if (node->known && now - node->judged_at >= after_ms) {
+    } else if (node->known && (node->back || now - node->judged_at >= after_ms)) {
       laggard = node;
     }
   }
   return others >= 1 && others >= least ? laggard : NULL;
+}
+
+bool follow_held(const struct follow *f, uint64_t now) {
+  for (size_t i = 0; i < f->node_count; i++) {
+    const struct follow_node *node = &f->nodes[i];
+    if (node->judged_at != 0 && !node->keeps_up && counts(f, node, now)) return true;
+  }
+  return false;
+}
+
+bool follow_trusts_silence(const struct follow *f) {
+  for (size_t i = 0; i < f->sentinels; i++) {
+    const struct follow_answer *a = &f->answers[i];
+    for (size_t j = 0; a->viewed && j < a->eligible_count; j++) {
+      const struct follow_node *node = find(f, &a->eligible[j]);
+      if (a->eligible_lead_ms[j] >= SILENT_MS && node != NULL && node->judged_at != 0 && !node->keeps_up) return true;
+    }
+  }
+  return false;
+}
+
+bool follow_gone(const struct follow *f, const struct follow_node *node, uint64_t now) { return node->silent && !counts(f, node, now); }
+
+bool follow_away(const struct follow *f, uint64_t now) {
+  for (size_t i = 0; f->manage && f->following && i < f->node_count; i++) {
+    const struct follow_node *node = &f->nodes[i];
+    if (node->silent && node->priority != 0 && now - node->judged_at < AWAY_MAX_MS) return true;
+  }
+  return false;
 }
 
 bool follow_unheard(const struct follow *f, uint64_t now) {
@@ -281,12 +339,36 @@ static const char *field(const redisReply *map, const char *name) {
   return "";
 }
 
+/* The time in ms of a field; -1: it is not there, or the clock was set back. */
+static long long ms_of(const redisReply *map, const char *name) {
+  const char *ms = field(map, name);
+  long long value = ms[0] != '\0' ? strtoll(ms, NULL, 10) : -1;
+  return value >= 0 ? value : -1;
+}
+
+/* A Sentinel takes the primary for down when its oldest unanswered ping is older than down-after. When all are answered: the next
+ * ping, or if the link closes and can't even be tried again, the last pong, and then the choice of a replica takes CHOICE_MS more. */
+static long long primary_age_ms(const redisReply *primary) {
+  long long ping = ms_of(primary, "last-ping-sent"), pong = ms_of(primary, "last-ok-ping-reply");
+  const char *role = field(primary, "role-reported"); /* of a primary that says it is none, any time may be too long */
+  if (ping < 0 || pong < 0 || (role[0] != '\0' && strcmp(role, "master") != 0)) return -1;
+  return ping > 0 ? ping : pong > CHOICE_MS ? pong - CHOICE_MS : 0;
+}
+
+/* By how much longer than the primary a replica is silent; 0: not longer, or that is not known. */
+static long long lead_ms(const redisReply *replica, long long primary_age_ms) {
+  long long ping = ms_of(replica, "last-ping-sent");
+  return primary_age_ms >= 0 && ping > primary_age_ms ? ping - primary_age_ms : 0;
+}
+
 bool follow_parse_master(const redisReply *reply, struct follow_answer *out) {
   const char *epoch = field(reply, "config-epoch");
   if (epoch[0] == '\0') return false;
-  bool down = strstr(field(reply, "flags"), "s_down") != NULL;
+  const char *flags = field(reply, "flags");
+  bool down = strstr(flags, "s_down") != NULL;
   long long down_after_ms = strtoll(field(reply, "down-after-milliseconds"), NULL, 10);
   out->epoch = strtoull(epoch, NULL, 10);
+  out->primary_age_ms = down || strstr(flags, "failover_in_progress") != NULL ? -1 : primary_age_ms(reply);
   out->link_down_max_ms = down || down_after_ms <= 0 || down_after_ms > UINT32_MAX ? 0 : down_after_ms * LINK_DOWN_FACTOR + LINK_SLACK_MS;
   return true;
 }
@@ -310,6 +392,7 @@ static uint64_t info_age_ms(const redisReply *replica) {
 bool follow_parse_replicas(const redisReply *reply, struct follow_answer *out, struct addr seen[static FOLLOW_NODES_MAX], size_t *count) {
   struct addr may[FOLLOW_NODES_MAX], barred[FOLLOW_NODES_MAX];
   uint64_t age_ms[FOLLOW_NODES_MAX];
+  long long may_lead_ms[FOLLOW_NODES_MAX], barred_lead_ms[FOLLOW_NODES_MAX];
   size_t n = 0, m = 0;
   if (reply->type != REDIS_REPLY_ARRAY || reply->elements > FOLLOW_NODES_MAX) return false;
   for (size_t i = 0; i < reply->elements; i++) {
@@ -317,16 +400,20 @@ bool follow_parse_replicas(const redisReply *reply, struct follow_answer *out, s
     if (!addr_set(&seen[i], field(replica, "ip"), field(replica, "port"))) return false;
     if (!eligible(replica, out->link_down_max_ms)) continue;
     if (strcmp(field(replica, "slave-priority"), "0") != 0) {
+      may_lead_ms[n] = lead_ms(replica, out->primary_age_ms);
       may[n++] = seen[i];
     } else {
+      barred_lead_ms[m] = lead_ms(replica, out->primary_age_ms);
       age_ms[m] = info_age_ms(replica);
       barred[m++] = seen[i];
     }
   }
   memcpy(out->eligible, may, n * sizeof may[0]);
+  memcpy(out->eligible_lead_ms, may_lead_ms, n * sizeof may_lead_ms[0]);
   out->eligible_count = n;
   memcpy(out->barred, barred, m * sizeof barred[0]);
   memcpy(out->barred_age_ms, age_ms, m * sizeof age_ms[0]);
+  memcpy(out->barred_lead_ms, barred_lead_ms, m * sizeof barred_lead_ms[0]);
   out->barred_count = m;
   out->viewed = true;
   *count = reply->elements;

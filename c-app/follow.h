@@ -47,13 +47,17 @@ struct follow_answer {
   uint64_t epoch; /* config-epoch */
   struct addr addr;
   long long link_down_max_ms; /* a replica may have been without its primary for as long as this; 0: any time */
+  long long primary_age_ms; /* how long it may take the primary to have been silent already; below 0: no replica's silence is compared */
   bool viewed;        /* it has listed the replicas since its connection was opened */
   uint64_t viewed_at; /* when it was asked for that list */
+  uint64_t took_ms;   /* from then to its answer */
   size_t eligible_count;
   struct addr eligible[FOLLOW_NODES_MAX]; /* the replicas that it may promote; kept when it is lost, as the next */
+  long long eligible_lead_ms[FOLLOW_NODES_MAX]; /* by how much longer than the primary each is silent to it; 0: not longer */
   size_t barred_count;
   struct addr barred[FOLLOW_NODES_MAX]; /* those that it would, if it did not think that their priority is 0 */
   uint64_t barred_age_ms[FOLLOW_NODES_MAX]; /* how long ago it heard of that */
+  long long barred_lead_ms[FOLLOW_NODES_MAX];
 };
 
 /* ROLE. */
@@ -79,6 +83,8 @@ struct follow_node {
   bool keeps_up;      /* it is linked to the primary and has what the primary had a poll ago */
   uint64_t judged_at; /* since when that is so, or is not so; 0: not judged yet */
   uint64_t lagged_at; /* when it last ceased to keep up with this primary; 0: it has not */
+  bool silent;        /* since then it did not count at times, for the Sentinels took it for silent or down */
+  bool back;          /* and it has answered us since, as a replica */
 };
 
 struct follow {
@@ -125,8 +131,17 @@ size_t follow_counted(const struct follow *f, uint64_t now, struct addr out[stat
  * doubts that it is the primary. */
 bool follow_covered(const struct follow *f, uint64_t now, const struct follow_role *role, long long offset, unsigned least);
 /* A replica that holds up writes and that `least` others can do without: NULL, or the one to take out of the election by
- * replica-priority 0, for it has not kept up for `after_ms`. Never the last one that has another priority. */
+ * replica-priority 0, for it has not kept up for `after_ms`, or is back from a silence and does not keep up. Never the last one that
+ * has another priority. */
 struct follow_node *follow_laggard(struct follow *f, uint64_t now, unsigned after_ms, unsigned least);
+/* Whether one that does not keep up counts: writes wait for it. */
+bool follow_held(const struct follow *f, uint64_t now);
+/* Whether one does not keep up and a Sentinel sees it silent for longer than the primary, but not down yet: that view has to be fresh. */
+bool follow_trusts_silence(const struct follow *f);
+/* Whether the Sentinels take it for silent or down, and it does not count. */
+bool follow_gone(const struct follow *f, const struct follow_node *node, uint64_t now);
+/* Whether one is silent or down, since a minute at most, that has another priority than 0 and would count when it is back. */
+bool follow_away(const struct follow *f, uint64_t now);
 /* Whether one that has priority 0 and does not keep up counts still, since a Sentinel has not heard of its priority. */
 bool follow_unheard(const struct follow *f, uint64_t now);
 /* One that was taken out and has kept up for long enough to be let in again. */
@@ -136,7 +151,7 @@ struct follow_node *follow_recovered(struct follow *f, uint64_t now);
 
 /* SENTINEL GET-MASTER-ADDR-BY-NAME */
 bool follow_parse_addr(const redisReply *reply, struct addr *out);
-/* SENTINEL MASTER: config-epoch, and how long a replica's link may be down */
+/* SENTINEL MASTER: config-epoch, how long a replica's link may be down, and for how long the primary is silent */
 bool follow_parse_master(const redisReply *reply, struct follow_answer *out);
 /* SENTINEL REPLICAS: whom it may promote, into `out`; and every replica that it lists, into `seen`. */
 bool follow_parse_replicas(const redisReply *reply, struct follow_answer *out, struct addr seen[static FOLLOW_NODES_MAX], size_t *count);

@@ -96,6 +96,8 @@ static bool fail(struct rconn *c, const char *why) {
   return false;
 }
 
+bool rconn_connected(const struct rconn *c) { return c->state == GREETING || c->state == READY; }
+
 size_t rconn_backlog(const struct rconn *c) { return c->out.len + c->sealed.len + c->writing.len; }
 
 /* The room of what was answered is used again when it is half of all, so that moving the rest is cheap. */

@@ -75,6 +75,9 @@ bool rconn_ask(struct rconn *c, rconn_reply_fn *fn, void *arg, unsigned blocks_m
 /* Sends what was appended. False: the connection has ended, and events->lost was called. */
 bool rconn_flush(struct rconn *c);
 
+/* The peer's kernel has accepted it. */
+bool rconn_connected(const struct rconn *c);
+
 /* Bytes that wait for the socket. */
 size_t rconn_backlog(const struct rconn *c);
 

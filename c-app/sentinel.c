@@ -2,6 +2,7 @@
 #include "log.h"
 #include "metrics.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,12 +12,15 @@
 #define REOPEN_REDIS_MS 50  /* and to a Redis: when it is back, its own word decides whether writes wait for it */
 #define ASK_MS 1000         /* Sentinels, and replicas */
 #define ASK_PRIMARY_MS 500
+#define ASK_SILENT_MS 50    /* Sentinels, while their word of a silence is relied on; at each tick while writes wait for a replica */
+#define RECONNECT_MS 100    /* to a silent Redis, where the kernel would try again after a second */
 #define ASK_CLOSELY_MS 100  /* Sentinels, while there is no primary or writes wait; replicas, while what they say may change */
 #define SETTLE_MS 3000      /* from the announcement of a primary: one that it replaced says late that it is about to stop */
 #define PAUSE_MS 1000       /* writes that have not waited for so long are new to waiting */
 #define RETRY_PRIORITY_MS 1000
-#define INFO_MS "10000"      /* how often a Sentinel asks a replica for its INFO */
-#define HURRIED_INFO_MS "1000" /* and while writes wait for it to hear of a replica that was taken out */
+#define INFO_MS 10000       /* how often a Sentinel asks a replica for its INFO */
+#define AWAY_INFO_MS 1000   /* and while one is silent, so that it is asked at once when it is back */
+#define UNHEARD_INFO_MS 100 /* and while writes wait for the Sentinels to hear of one that was taken out */
 #define LEAD_MS 500         /* who said longer ago that it is the primary gets no replicas from us */
 
 #define PEERS (FOLLOW_SENTINELS_MAX + FOLLOW_NODES_MAX)
@@ -29,7 +33,7 @@ struct peer {
   struct follow_node *node;
   struct rconn *conn; /* NULL: closed, to be opened at reopen_at */
   bool ready, asked;
-  bool hurried; /* a Sentinel: it may ask for INFO more often than by itself */
+  unsigned info_ms; /* a Sentinel: how often it asks for INFO, as we told it; 0: another instance may have told it anything */
   uint64_t reopen_at, asked_at;
   uint64_t priority_at;        /* when its priority was last set */
   struct follow_answer heard;  /* the first third of a Sentinel's answer */
@@ -116,6 +120,7 @@ static void ask_sentinels(struct sentinel *s);
 
 static void on_master(void *owner, const struct rconn_answer *a) {
   struct peer *p = owner;
+  p->heard.primary_age_ms = -1;
   p->heard.known = a->reply != NULL && follow_parse_master(a->reply, &p->heard);
 }
 
@@ -139,10 +144,12 @@ static void on_replicas(void *owner, const struct rconn_answer *a) {
   size_t count = 0;
   p->asked = false;
   if (a->reply == NULL) return;
+  p->answer->primary_age_ms = p->heard.primary_age_ms;
   if (!follow_parse_replicas(a->reply, p->answer, seen, &count)) {
     note_reply(p, a->reply, "its list of replicas can't be read (numeric addresses only)");
   } else {
     p->answer->viewed_at = p->asked_at;
+    p->answer->took_ms = now(p->s) - p->asked_at;
   }
   for (size_t i = 0; i < count; i++) follow_node(&p->s->follow, &seen[i]);
   decide(p->s);
@@ -200,7 +207,7 @@ static void on_ready(void *owner, struct rconn *c) {
   p->ready = true;
   if (p->answer != NULL) {
     metrics.sentinels++;
-    p->hurried = true; /* by us, before we ended in the middle of it: the next tick makes it as it was */
+    p->info_ms = 0; /* we may have ended in the middle of it: the next tick makes it as it was */
     /* A command each, since each channel is confirmed by an answer of its own. */
     for (size_t i = 0; i < sizeof channels / sizeof channels[0]; i++) {
       if (!rconn_ask(c, on_done, NULL, 0, "SUBSCRIBE", channels[i], NULL)) log_line(LOG_ERROR, "out of memory: a Sentinel is not subscribed to");
@@ -270,14 +277,17 @@ static void set_priority(struct sentinel *s, struct follow_node *node, unsigned 
   if (rconn_ask(p->conn, on_done, NULL, 0, "CONFIG", "SET", "replica-priority", text, NULL)) ask(p);
 }
 
-/* A Sentinel learns a replica's priority from its INFO, for which it asks every 10 s, and writes wait until all know. So they ask
- * every second meanwhile, as they do by themselves when they know that a replica is without its primary. */
-static void hurry(struct sentinel *s, bool on) {
+/* A Sentinel learns a replica's priority from its INFO, for which it asks every 10 s, and writes wait until all know. So it asks
+ * more often while that matters, as it does by itself when it knows that a replica is without its primary. A replica that was silent
+ * has an old INFO then, so it is asked as soon as it is back. */
+static void set_info_period(struct sentinel *s, unsigned ms) {
+  char text[16];
+  snprintf(text, sizeof text, "%u", ms);
   for (size_t i = 0; i < s->opt.count; i++) {
     struct peer *p = &s->peers[i];
-    if (!p->ready || p->hurried == on) continue;
-    p->hurried = on;
-    if (rconn_ask(p->conn, on_done, NULL, 0, "SENTINEL", "DEBUG", "info-period", on ? HURRIED_INFO_MS : INFO_MS, NULL)) rconn_flush(p->conn);
+    if (!p->ready || p->info_ms == ms) continue;
+    p->info_ms = ms;
+    if (rconn_ask(p->conn, on_done, NULL, 0, "SENTINEL", "DEBUG", "info-period", text, NULL)) rconn_flush(p->conn);
   }
 }
 
@@ -293,21 +303,43 @@ static uint64_t replica_every_ms(const struct sentinel *s, const struct follow_n
   return s->pressed || !settled ? ASK_CLOSELY_MS : ASK_MS;
 }
 
+static unsigned info_ms(const struct sentinel *s) {
+  bool away = follow_away(&s->follow, now(s));
+  if ((s->pressed || away) && follow_unheard(&s->follow, now(s))) return UNHEARD_INFO_MS;
+  return away ? AWAY_INFO_MS : INFO_MS;
+}
+
+static uint64_t sentinels_every_ms(const struct sentinel *s, bool closely) {
+  if (s->pressed && follow_held(&s->follow, now(s))) return 0;
+  if (follow_trusts_silence(&s->follow)) return ASK_SILENT_MS;
+  return closely || s->pressed ? ASK_CLOSELY_MS : ASK_MS;
+}
+
+/* What is sent to a silent machine is lost, and the kernel takes a second to ask it again: so it is asked anew. */
+static void keep_knocking(struct peer *p) {
+  uint64_t opened_at = p->reopen_at - REOPEN_REDIS_MS;
+  if (p->conn == NULL || rconn_connected(p->conn) || now(p->s) - opened_at < RECONNECT_MS) return;
+  rconn_close(p->conn);
+  forget(p);
+}
+
 static void on_tick(uv_timer_t *timer) {
   struct sentinel *s = timer->data;
   bool closely = !s->follow.following || now(s) < s->follow.expected_until; /* a new primary is awaited */
-  for (size_t i = 0; i < s->opt.count; i++) keep(&s->peers[i], closely || s->pressed ? ASK_CLOSELY_MS : ASK_MS);
+  uint64_t sentinels_ms = sentinels_every_ms(s, closely);
+  for (size_t i = 0; i < s->opt.count; i++) keep(&s->peers[i], sentinels_ms);
   for (size_t i = 0; i < s->follow.node_count; i++) {
     const struct follow_node *node = &s->follow.nodes[i];
     bool primary = addr_equal(&node->addr, &s->follow.primary);
     uint64_t every_ms = primary ? s->pressed ? 0 : ASK_PRIMARY_MS : replica_every_ms(s, node);
+    if (follow_gone(&s->follow, node, now(s))) keep_knocking(&s->peers[FOLLOW_SENTINELS_MAX + i]);
     keep(&s->peers[FOLLOW_SENTINELS_MAX + i], closely ? 0 : every_ms);
   }
   decide(s);
   bool long_enough = s->pressed && now(s) - s->pressed_since >= s->opt.exclude_after_ms;
-  struct follow_node *laggard = long_enough ? follow_laggard(&s->follow, now(s), s->opt.exclude_after_ms, s->opt.least) : NULL;
+  struct follow_node *laggard = follow_laggard(&s->follow, now(s), long_enough ? s->opt.exclude_after_ms : UINT_MAX, s->opt.least);
   struct follow_node *recovered = follow_recovered(&s->follow, now(s));
-  hurry(s, s->pressed && follow_unheard(&s->follow, now(s)));
+  set_info_period(s, info_ms(s));
   if (laggard != NULL) set_priority(s, laggard, 0, "it does not keep up, and must not be promoted");
   if (recovered != NULL) set_priority(s, recovered, s->opt.replica_priority, "it has caught up");
 }

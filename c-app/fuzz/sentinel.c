@@ -73,7 +73,7 @@ static void judge(struct run *r) {
     if (covered) must(n == 0 || (n == 1 && addr_equal(&counted[0], &role.addr[0])));
   }
   struct follow_node *out = follow_laggard(&r->f, r->now, 300, 1), *in = follow_recovered(&r->f, r->now);
-  if (out != NULL) must(n >= 2 && out->priority != 0 && !addr_equal(&out->addr, &r->f.primary));
+  if (out != NULL) must(n >= (out->back ? 1 : 2) && out->priority != 0 && !addr_equal(&out->addr, &r->f.primary));
   if (in != NULL) must(in->priority == 0 && in != out);
   add_addr(r, out != NULL ? &out->addr : NULL);
   add_addr(r, in != NULL ? &in->addr : NULL);
@@ -88,6 +88,8 @@ static void take_sentinel(struct run *r, const redisReply *reply, struct follow_
   if (follow_parse_replicas(reply, a, seen, &count)) {
     must(count <= FOLLOW_NODES_MAX && a->eligible_count + a->barred_count <= count && a->viewed);
     for (size_t i = 0; i < count; i++) follow_node(&r->f, &seen[i]);
+    a->viewed_at = r->now;
+    a->took_ms = count; /* anything small */
   } else {
     must(memcmp(a, &before, sizeof before) == 0 && count == 99);
   }

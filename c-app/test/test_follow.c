@@ -607,6 +607,190 @@ static void a_laggard_is_taken_out_after_a_while_when_others_suffice(void **stat
   assert_null(follow_laggard(&f, t, 300, 1));
 }
 
+/* silence */
+
+/* All Sentinels may promote B and C, and see C silent for so much longer than the primary. */
+static void all_see_silent(long long ms) {
+  all_view(B, C);
+  for (size_t i = 0; i < 3; i++) {
+    f.answers[i].viewed_at = t;
+    f.answers[i].took_ms = 0;
+    f.answers[i].eligible_lead_ms[0] = 0;
+    f.answers[i].eligible_lead_ms[1] = ms;
+  }
+}
+
+static void one_that_all_sentinels_will_take_for_down_before_the_primary_does_not_count(void **state) {
+  (void)state;
+  all_see_silent(50);
+  assert_false(counts(C));
+  assert_true(counts(B));
+  all_see_silent(49); /* an answer may be on its way */
+  assert_true(counts(C));
+}
+
+static void it_counts_while_one_sentinel_may_see_the_primary_down_first(void **state) {
+  (void)state;
+  all_see_silent(50);
+  f.answers[2].eligible_lead_ms[1] = 0;
+  assert_true(counts(C));
+}
+
+/* The replica's silence was read after the primary's, by as much at most. */
+static void the_time_that_an_answer_took_is_no_silence(void **state) {
+  (void)state;
+  all_see_silent(250);
+  f.answers[1].took_ms = 200;
+  assert_false(counts(C));
+  f.answers[1].took_ms = 201;
+  assert_true(counts(C));
+}
+
+static void a_silence_is_believed_for_300_ms(void **state) {
+  (void)state;
+  all_see_silent(500);
+  t += 300;
+  assert_false(counts(C));
+  t++;
+  assert_true(counts(C));
+}
+
+static void the_last_word_of_a_lost_sentinel_is_no_silence(void **state) {
+  (void)state;
+  all_see_silent(500);
+  follow_lost(&f.answers[0]);
+  assert_false(counts(C)); /* the others are a majority, and it is not asked */
+  follow_lost(&f.answers[1]);
+  assert_true(counts(C));
+}
+
+static void one_that_is_silent_does_not_count_with_priority_0_either(void **state) {
+  (void)state;
+  all_view(B, NULL);
+  poll_primary(1000, 1000, -1);
+  barred_everywhere(C);
+  has_priority(C, 100);
+  assert_true(counts(C));
+  for (size_t i = 0; i < 3; i++) f.answers[i].barred_lead_ms[0] = 50;
+  assert_false(counts(C));
+  f.answers[1].barred_lead_ms[0] = 49;
+  assert_true(counts(C));
+}
+
+static void one_that_keeps_up_counts_however_silent_the_sentinels_find_it(void **state) {
+  (void)state;
+  poll_primary(1000, 1000, 1000);
+  t += 1000;
+  poll_primary(1100, 1000, 1000);
+  all_see_silent(500);
+  assert_true(counts(C));
+}
+
+static void when_all_are_silent_a_write_waits_for_as_many_as_must_have_it(void **state) {
+  struct follow_role r = linked(1000, 999, 999);
+  (void)state;
+  all_see_silent(500);
+  for (size_t i = 0; i < 3; i++) f.answers[i].eligible_lead_ms[0] = 500;
+  assert_false(counts(B) || counts(C));
+  assert_false(follow_covered(&f, t, &r, 1000, 1));
+  r.acked[0] = 1000;
+  assert_true(follow_covered(&f, t, &r, 1000, 1));
+}
+
+/* A and B have an entry with priority 100, as C, which has just fallen silent. */
+static int fell_silent(void **state) {
+  following(state);
+  for (size_t i = 0; i < 3; i++) f.nodes[i].priority = 100;
+  poll_primary(1000, 1000, 1000);
+  poll_primary(1100, 1000, 999);
+  all_see_silent(100);
+  assert_announces(NULL);
+  return 0;
+}
+
+static void the_sentinels_are_watched_while_one_holds_writes_up_and_while_their_word_of_a_silence_is_relied_on(void **state) {
+  (void)state;
+  assert_false(follow_held(&f, t));
+  assert_true(follow_trusts_silence(&f));
+  all_see_silent(0);
+  assert_true(follow_held(&f, t));
+  assert_false(follow_trusts_silence(&f));
+  all_view(B, NULL); /* it is down */
+  assert_false(follow_held(&f, t) || follow_trusts_silence(&f));
+  all_see_silent(100);
+  poll_primary(1200, 1100, 1100); /* it keeps up, so nothing relies on its silence */
+  assert_false(follow_held(&f, t) || follow_trusts_silence(&f));
+}
+
+static void one_that_is_back_from_a_silence_is_taken_out_at_once_unless_it_keeps_up(void **state) {
+  (void)state;
+  assert_null(follow_laggard(&f, t, 300, 1)); /* it can't be told yet */
+  all_see_silent(0);
+  has_priority(C, 100);
+  assert_ptr_equal(follow_laggard(&f, t, 300, 1), node(C));
+  assert_null(follow_laggard(&f, t, 300, 2)); /* two must have it */
+  poll_primary(1200, 1100, 1100);
+  assert_announces(NULL);
+  assert_null(follow_laggard(&f, t, 300, 1));
+  poll_primary(1300, 1200, 1100); /* it lags as any other */
+  assert_announces(NULL);
+  assert_null(follow_laggard(&f, t, 300, 1));
+}
+
+static void it_is_taken_out_before_the_sentinels_see_it_back(void **state) {
+  (void)state;
+  all_view(B, NULL);
+  has_priority(C, 100);
+  assert_false(counts(C));
+  assert_ptr_equal(follow_laggard(&f, t, 300, 1), node(C));
+  has_priority(C, 0);
+  assert_null(follow_laggard(&f, t, 300, 1));
+}
+
+static void one_that_is_back_as_a_primary_is_not_ours_to_take_out(void **state) {
+  (void)state;
+  node(C)->priority = 100;
+  is_primary(C);
+  assert_null(follow_laggard(&f, t, 300, 1));
+  is_replica(C);
+  assert_ptr_equal(follow_laggard(&f, t, 300, 1), node(C));
+}
+
+static void one_that_lags_and_was_never_silent_gets_its_time(void **state) {
+  (void)state;
+  all_view(B, C);
+  for (size_t i = 0; i < 3; i++) f.nodes[i].priority = 100;
+  poll_primary(1000, 1000, 1000);
+  poll_primary(1100, 1000, 999);
+  assert_announces(NULL);
+  has_priority(C, 100);
+  assert_null(follow_laggard(&f, t, 300, 1));
+  views(0, NULL, NULL);
+  views(1, NULL, NULL);
+  follow_lost(&f.answers[1]);
+  follow_lost(&f.answers[2]); /* one alone does not say who is silent */
+  assert_announces(NULL);
+  has_priority(C, 100);
+  assert_null(follow_laggard(&f, t, 300, 1));
+}
+
+static void one_is_away_until_it_keeps_up_or_has_priority_0_or_a_minute_has_passed(void **state) {
+  (void)state;
+  assert_true(follow_away(&f, t));
+  assert_true(follow_gone(&f, node(C), t));
+  all_see_silent(0); /* it is back */
+  assert_true(follow_away(&f, t));
+  assert_false(follow_gone(&f, node(C), t));
+  node(C)->priority = 0;
+  assert_false(follow_away(&f, t));
+  node(C)->priority = 100;
+  assert_true(follow_away(&f, t + 59999));
+  assert_false(follow_away(&f, t + 60000));
+  poll_primary(1200, 1100, 1100);
+  assert_announces(NULL);
+  assert_false(follow_away(&f, t)); /* nor is the primary, which no Sentinel lists as a replica */
+}
+
 static int lagging(void **state) {
   following(state);
   f.nodes[1].priority = f.nodes[2].priority = 100;
@@ -871,6 +1055,54 @@ static void a_primarys_description_is_an_array_or_a_map(void **state) {
   assert_int_equal(a.link_down_max_ms, 0); /* grows with the time that it is down */
 }
 
+#define FIELD_OF(name, value) "+" name "\r\n+" value "\r\n"
+#define AGES(ping, pong) FIELD_OF("config-epoch", "7") FIELD_OF("last-ping-sent", ping) FIELD_OF("last-ok-ping-reply", pong)
+
+static void how_long_a_primary_may_have_been_silent_is_its_oldest_unanswered_ping_or_nearly_its_last_pong(void **state) {
+  static const struct {
+    const char *wire;
+    long long age_ms;
+  } cases[] = {
+      {"*6\r\n" AGES("0", "90"), 0},
+      {"*6\r\n" AGES("0", "300"), 200}, /* by then its link may have closed, with no ping unanswered */
+      {"*6\r\n" AGES("7", "300"), 7},
+      {"*6\r\n" AGES("-7", "300"), -1}, /* the clock was set back */
+      {"*6\r\n" AGES("0", "-1"), -1},
+      {"*2\r\n" FIELD_OF("config-epoch", "7"), -1}, /* another version */
+      {"*4\r\n" FIELD_OF("config-epoch", "7") FIELD_OF("last-ping-sent", "0"), -1},
+      {"*8\r\n" AGES("0", "90") FIELD_OF("flags", "master"), 0},
+      {"*8\r\n" AGES("0", "90") FIELD_OF("flags", "master,disconnected"), 0},
+      {"*8\r\n" AGES("0", "90") FIELD_OF("flags", "s_down,master"), -1},
+      {"*8\r\n" AGES("0", "90") FIELD_OF("flags", "master,failover_in_progress"), -1}, /* forced: nobody needs to be down */
+      {"*8\r\n" AGES("0", "90") FIELD_OF("role-reported", "master"), 0},
+      {"*8\r\n" AGES("0", "90") FIELD_OF("role-reported", "slave"), -1}, /* it is taken for down although it answers */
+  };
+  (void)state;
+  for (size_t i = 0; i < COUNT(cases); i++) {
+    struct follow_answer a = {.primary_age_ms = 99};
+    assert_true(parses_master(cases[i].wire, &a));
+    assert_int_equal(a.primary_age_ms, cases[i].age_ms);
+  }
+}
+
+static void how_much_longer_a_replica_is_silent_is_read_with_its_priority(void **state) {
+  static const struct {
+    const char *ping; /* NULL: another version, which does not say */
+    long long primary_age_ms, lead_ms;
+  } cases[] = {{"170", 0, 170}, {"170", 120, 50}, {"170", 170, 0}, {"170", 200, 0}, {"0", 0, 0}, {"-9", 0, 0}, {"170", -1, 0}, {NULL, 0, 0}};
+  (void)state;
+  for (size_t i = 0; i < 2 * COUNT(cases); i++) {
+    const char *ping = cases[i / 2].ping;
+    struct follow_answer a = {.primary_age_ms = cases[i / 2].primary_age_ms, .eligible_lead_ms = {77}, .barred_lead_ms = {77}};
+    char wire[512];
+    size_t count = 0;
+    snprintf(wire, sizeof wire, "*1\r\n*%d\r\n" FIELD_OF("ip", "10.0.0.2") FIELD_OF("port", "6379") FIELD_OF("slave-priority", "%s") "%s%s%s", ping != NULL ? 8 : 6,
+             i % 2 == 0 ? "100" : "0", ping != NULL ? "+last-ping-sent\r\n+" : "", ping != NULL ? ping : "", ping != NULL ? "\r\n" : "");
+    assert_true(parses_replicas(wire, &a, &count));
+    assert_int_equal(i % 2 == 0 ? a.eligible_lead_ms[0] : a.barred_lead_ms[0], cases[i / 2].lead_ms);
+  }
+}
+
 #define REPLICA(flags, priority, host, down) \
   "%6\r\n$2\r\nip\r\n$8\r\n10.0.0.2\r\n$4\r\nport\r\n$4\r\n6379\r\n$5\r\nflags\r\n" flags "$14\r\nslave-priority\r\n" priority \
   "$11\r\nmaster-host\r\n" host "$21\r\nmaster-link-down-time\r\n" down
@@ -1044,6 +1276,20 @@ int main(void) {
       ON(following, at_least_so_many_must_have_it_whoever_counts),
       ON(following, what_is_not_the_primary_or_is_doubted_covers_nothing),
       ON(following, a_laggard_is_taken_out_after_a_while_when_others_suffice),
+      ON(following, one_that_all_sentinels_will_take_for_down_before_the_primary_does_not_count),
+      ON(following, it_counts_while_one_sentinel_may_see_the_primary_down_first),
+      ON(following, the_time_that_an_answer_took_is_no_silence),
+      ON(following, a_silence_is_believed_for_300_ms),
+      ON(following, the_last_word_of_a_lost_sentinel_is_no_silence),
+      ON(following, one_that_is_silent_does_not_count_with_priority_0_either),
+      ON(following, one_that_keeps_up_counts_however_silent_the_sentinels_find_it),
+      ON(following, when_all_are_silent_a_write_waits_for_as_many_as_must_have_it),
+      ON(fell_silent, the_sentinels_are_watched_while_one_holds_writes_up_and_while_their_word_of_a_silence_is_relied_on),
+      ON(fell_silent, one_that_is_back_from_a_silence_is_taken_out_at_once_unless_it_keeps_up),
+      ON(fell_silent, it_is_taken_out_before_the_sentinels_see_it_back),
+      ON(fell_silent, one_that_is_back_as_a_primary_is_not_ours_to_take_out),
+      ON(following, one_that_lags_and_was_never_silent_gets_its_time),
+      ON(fell_silent, one_is_away_until_it_keeps_up_or_has_priority_0_or_a_minute_has_passed),
       ON(lagging, one_that_was_taken_out_is_unheard_of_while_a_sentinel_would_promote_it),
       ON(lagging, the_last_one_that_keeps_up_is_never_taken_out),
       ON(lagging, the_last_one_that_may_be_promoted_is_never_taken_out),
@@ -1056,6 +1302,8 @@ int main(void) {
       cmocka_unit_test(through_any_failovers_it_never_goes_back_and_ends_at_the_newest),
       cmocka_unit_test(an_address_is_two_texts),
       cmocka_unit_test(a_primarys_description_is_an_array_or_a_map),
+      cmocka_unit_test(how_long_a_primary_may_have_been_silent_is_its_oldest_unanswered_ping_or_nearly_its_last_pong),
+      cmocka_unit_test(how_much_longer_a_replica_is_silent_is_read_with_its_priority),
       cmocka_unit_test(who_may_be_promoted_is_judged_as_sentinel_judges),
       cmocka_unit_test(when_a_sentinel_has_heard_of_a_priority_of_0_is_its_infos_age),
       cmocka_unit_test(replicas_that_cannot_be_read_change_nothing),
