@@ -32,14 +32,14 @@ export async function readHaproxy(
   return parseHaproxyStat(result.stdout);
 }
 
-/** `show stat`'s CSV as servers, without the FRONTEND and BACKEND sums. Pure. */
+/** `show stat`'s CSV as servers, without the FRONTEND and BACKEND sums and the backup servers, which nobody checks. Pure. */
 export function parseHaproxyStat(csv: string): HaproxyServer[] {
   const [head = '', ...lines] = csv.split('\n').filter((line) => line !== '');
   const columns = head.replace(/^# /, '').split(',');
   return lines.flatMap((line) => {
     const cells = line.split(','); // the columns that may hold quoted commas come after those we read
     const cell = (name: string) => cells[columns.indexOf(name)] ?? '';
-    if (cell('svname') === 'FRONTEND' || cell('svname') === 'BACKEND') return [];
+    if (cell('svname') === 'FRONTEND' || cell('svname') === 'BACKEND' || cell('bck') === '1') return [];
     return [
       {
         backend: cell('pxname'),

@@ -1,16 +1,21 @@
 #!/bin/sh
 # The address that this load balancer shares with its peer. keepalived moves it; this is what it needs besides.
 #   firedrill-shared prepare  before keepalived starts: this machine takes packets to the address, also when it does not hold it
-#   firedrill-shared check    whether HAProxy answers; one that hangs is killed, which ends its connections: their clients are told
+#   firedrill-shared check    whether HAProxy answers; one that hangs is killed, which ends its connections: their clients are told.
+#                             One that reaches no server gives the address to a peer that reaches one
+#   firedrill-shared reign|end  this machine has just taken the address, or has it no more
 #   firedrill-shared up|down  HAProxy runs, or has ended
 #   firedrill-shared leave    gives the address to the peer without a broken connection, before something here is stopped
 set -eu
 
 # shellcheck source=/dev/null
 . /etc/firedrill-shared.conf
-: "${address:?}" "${port:?}" "${peer:?}" "${hung_s:?}" "${leave_ms:?}"
+: "${address:?}" "${port:?}" "${peer:?}" "${hung_s:?}" "${leave_ms:?}" "${mode:?}" "${servers:?}"
 device=eth2
 state=/run/firedrill-shared
+# A reign is forgotten after so many minutes. A peer that was frozen or cut off for longer may take the address back as it returns.
+reign_min=2
+reign_max=50
 
 # tell FILE VALUE: keepalived reads it at once. In place: it watches this very file. 0 is well, -254 gives the address away.
 tell() {
@@ -20,6 +25,13 @@ tell() {
 
 # ask COMMAND SECONDS: nothing, and exit code 0, when HAProxy lets us wait for so long.
 ask() { echo "$1" | socat -t "$2" - UNIX-CONNECT:/run/haproxy/admin.sock; }
+
+# number FILE: what was told there last; 0 when nothing was.
+number() {
+  value=''
+  if [ -r "$state/$1" ]; then read -r value <"$state/$1" || true; fi
+  case ${value#-} in '' | *[!0-9]*) echo 0 ;; *) echo "$value" ;; esac
+}
 
 holds() { ip -o -4 address show dev "$device" to "$address" | grep -q .; }
 
@@ -31,6 +43,7 @@ prepare() {
   echo 1 >"/proc/sys/net/ipv4/conf/$device/arp_ignore"
   echo 2 >"/proc/sys/net/ipv4/conf/$device/arp_announce"
   ip address replace "$address/32" dev lo
+  for each in servers reign of_peer holds; do tell "$each" 0; done
   stay
 }
 
@@ -42,8 +55,14 @@ stay() {
 }
 
 check() {
-  reply=$(ask 'show info' "$hung_s" 2>/dev/null) || return 1
-  case $reply in *Uptime_sec*) return 0 ;; esac
+  reply=$(ask 'show stat' "$hung_s" 2>/dev/null) || return 1
+  case $reply in
+    '# pxname,svname,'*)
+      share "$reply"
+      forget_reigns
+      return 0
+      ;;
+  esac
   main=$(systemctl show -p MainPID --value haproxy)
   [ "$main" -gt 1 ] || return 1
   logger -t firedrill-shared "haproxy has not answered within $hung_s s: it is killed"
@@ -51,6 +70,90 @@ check() {
   # shellcheck disable=SC2046 # a list of numbers
   kill -s KILL "$main" $(pgrep -P "$main") || true
   return 1
+}
+
+# Of `show stat`: whether a server of the service is up, of those that are checked, and none of its checks has failed since.
+reaches() {
+  while IFS=, read -r backend server _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ status _; do
+    case $backend,$server,$status in
+      app,BACKEND,*) ;;
+      app,*,UP) return 0 ;;
+    esac
+  done <<STAT
+$1
+STAT
+  return 1
+}
+
+# Of `show stat`: the commands that end what each of the service's servers was asked, one a line.
+each_server() {
+  while IFS=, read -r backend server _; do
+    case $backend,$server in
+      app,BACKEND) ;;
+      app,*) echo "shutdown sessions server app/$server" ;;
+    esac
+  done <<STAT
+$1
+STAT
+}
+
+ask_all() { while read -r command; do ask "$command" 1 >/dev/null 2>&1; done; }
+
+# answers HOST:PORT PATH: it says 200, within 0.2 s
+answers() {
+  said=$(printf 'GET %s HTTP/1.0\r\n\r\n' "$2" | timeout 0.2 socat -t 0.2 - "TCP:$1" 2>/dev/null) || return 1
+  case $said in HTTP/1.?' 200 '*) ;; *) return 1 ;; esac
+}
+
+# reached: a server answers this machine.
+reached() {
+  asked='' good=1
+  for each in $servers; do
+    answers "$each" /healthz &
+    asked="$asked $!"
+  done
+  for each in $asked; do if wait "$each"; then good=0; fi; done
+  return "$good"
+}
+
+# A server answers through the peer, and none answers this machine after that, twice. HAProxy's checks are not asked: they take some time
+# to see a server go, and to see it come back, and of two load balancers one sees it earlier.
+cut_off() {
+  for _ in 1 2; do
+    answers "$peer:$port" /healthz || return 1
+    if reached; then return 1; fi
+  done
+}
+
+# The address goes to who can serve. While neither can, or the peer is gone, it stays where it is; so it does where the service does not
+# speak HTTP, since nobody can ask it through the peer.
+share() {
+  weight=0
+  if [ "$mode" = http ] && ! reaches "$1" && cut_off; then weight=-254; fi
+  [ "$(number servers)" != "$weight" ] || return 0
+  tell servers "$weight"
+  # What waits here for a server waits in vain: its clients are told.
+  [ "$weight" -eq 0 ] || each_server "$1" | ask_all || true
+}
+
+# Who takes the address is one above whom it was taken from, as far as that is known: the peer's reign was its own and one, when it
+# was the peer that took it last. A keepalived that goes on after a pause is told so by its successor's next advert.
+reign() {
+  tell holds 1
+  own=$(($(number of_peer) + 1))
+  tell reign "$((own < reign_max ? own : reign_max))"
+}
+
+end() {
+  if [ "$(number holds)" -eq 1 ]; then tell of_peer "$(($(number reign) + 1))"; fi
+  tell holds 0
+  tell reign 0
+}
+
+forget_reigns() {
+  for each in reign of_peer; do
+    if [ "$(number "$each")" -ne 0 ] && [ -n "$(find "$state/$each" -mmin "+$reign_min")" ]; then tell "$each" 0; fi
+  done
 }
 
 # New connections go on to the peer, which answers them itself, under the shared address.
@@ -106,6 +209,8 @@ case $1 in
     stay
     ;;
   down) tell haproxy -254 ;;
+  reign) reign ;;
+  end) end ;;
   leave) leave ;;
   *)
     echo "firedrill-shared: unknown command: $1" >&2

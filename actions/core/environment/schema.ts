@@ -167,6 +167,12 @@ const sentinel = z
       .max(1000)
       .default(300)
       .describe('How often a Sentinel pings each of the others, and tries again to reach one that it has lost (ms)'),
+    tiltMs: z
+      .int()
+      .min(1000, 'A Sentinel that was paused has to hear of everybody again first: three pings')
+      .max(30_000)
+      .default(1500)
+      .describe('How long a Sentinel does nothing after it was paused or its clock was stepped (TILT; ms)'),
     failoverTimeoutMs: ms(
       'Half of the time before a failed failover is tried again; so long one has for each of its steps, and a replica that follows another primary before it is set right',
     ).default(3000),
@@ -218,7 +224,7 @@ const shared = z
       .min(20)
       .max(40_000)
       .multipleOf(10, 'write a multiple of 10, as VRRP counts')
-      .default(200)
+      .default(100)
       .describe('Between two signs of life of who holds it; after three of them the other takes over (ms)'),
     checkIntervalMs: ms('Between two questions to the HAProxy beside').default(250),
     hungAfterMs: ms('An HAProxy that gives no answer for so long is killed, and the address moves').default(500),
@@ -236,7 +242,10 @@ const haproxy = z
       'timeout connect, after which another server is tried; so long waits, too, who was refused when one server is left',
     ).default(75),
     clientTimeoutMs: ms('timeout client').default(50_000),
-    serverTimeoutMs: ms('timeout server').default(50_000),
+    responseTimeoutMs: ms(
+      'What may be repeated, and was not answered by a server for so long, is sent to another: the most that a frozen one costs',
+    ).default(800),
+    serverTimeoutMs: ms('timeout server of all else').default(10_000),
     silentMs: ms('What a server does not confirm for so long is sent to another (tcp-ut)').default(250),
     keepaliveS: count('A machine that is silent for so long, and then again, is gone (s, keepalive)').default(1),
     checkIntervalMs: ms('Between two health checks').default(250),
