@@ -1,7 +1,9 @@
-// `npm test`: every layer, from a fresh clone too. `npm test -- ARGS` goes to vitest.
+// `npm test`: every layer, from a fresh clone on a fresh machine too. `npm test -- ARGS` goes to vitest.
 import { spawnSync } from 'node:child_process';
+import { ensureTools } from './host/ensure.mjs';
 import { clone, ensurePackages, node } from './packages.mjs';
 
+await ensureTools();
 ensurePackages();
 const vitest = `${clone}node_modules/vitest/vitest.mjs`;
 const asked = process.argv.slice(2);

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { notInstalled } from '../host/tools.mjs';
 import { environmentOf, releaseOf, releasesOf } from '../monitoring/fleet.ts';
 
 interface Issue {
@@ -23,10 +24,10 @@ let github: Server;
 let receiver: ChildProcess;
 let folder = '';
 let url = '';
-const hasPython = spawnSync('python3', ['--version']).status === 0;
+const missing = notInstalled(['python3']);
 
 beforeAll(async () => {
-  if (!hasPython) return;
+  if (missing !== undefined) return;
   github = createServer(async (request, response) => {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
@@ -67,7 +68,7 @@ beforeAll(async () => {
     else await sleep(50);
 }, 20_000);
 beforeEach(({ skip }) => {
-  if (!hasPython) skip('python3 is not installed');
+  if (missing !== undefined) skip(missing);
 });
 afterAll(() => {
   receiver?.kill();

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { notInstalled } from '../host/tools.mjs';
 
 /** Runs a checker; what it prints is the failure's text. */
 function check(command: string, ...args: string[]): void {
@@ -23,11 +24,8 @@ describe('the code', () => {
   it('type checks', () => check('node_modules/.bin/tsc', '--noEmit'));
 
   it('has shell that shellcheck accepts as POSIX sh', ({ skip }) => {
-    try {
-      execFileSync('shellcheck', ['--version'], { stdio: 'ignore' });
-    } catch {
-      skip('shellcheck is not installed: apt-get install shellcheck');
-    }
+    const missing = notInstalled(['shellcheck']);
+    if (missing !== undefined) skip(missing);
     const scripts = tracked('*.sh');
     expect(scripts.length).toBeGreaterThan(0);
     check('shellcheck', '-s', 'sh', ...scripts);

@@ -1,7 +1,7 @@
 // `npm run lab`: plain JavaScript for any Node from 20 on, because in a fresh clone there is nothing else yet. It says what is
 // missing before it installs anything, installs the packages, and hands over to cli.ts under the Node that Actions runs.
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { missingOf, needed } from '../host/tools.mjs';
 import { clone, ensurePackages, node } from '../packages.mjs';
 
 const missing = whatIsMissing();
@@ -34,8 +34,8 @@ function whatIsMissing() {
   const found = [];
   if (process.getuid() !== 0)
     found.push('Root is missing: machines, mounts and network namespaces need it. Run: sudo npm run lab');
-  const tools = ['systemd-nspawn', 'mmdebstrap', 'ip', 'nft'].filter((tool) => !onPath(tool));
-  if (tools.length > 0 && !onPath('apt-get')) {
+  const tools = missingOf(needed.filter((each) => each.lab)).map((each) => each.what);
+  if (tools.length > 0 && missingOf([{ what: 'apt-get', package: 'apt' }]).length > 0) {
     found.push(
       `${tools.join(', ')} ${tools.length === 1 ? 'is' : 'are'} missing, and apt-get, which would install them, too. Use a Debian or Ubuntu machine.`,
     );
@@ -43,10 +43,4 @@ function whatIsMissing() {
   if (Number(process.versions.node.split('.')[0]) < 20)
     found.push(`Node 20 or newer is missing (this is ${process.version}).`);
   return found;
-}
-
-function onPath(tool) {
-  return [...(process.env.PATH ?? '').split(':'), '/usr/sbin', '/sbin'].some((folder) =>
-    existsSync(`${folder}/${tool}`),
-  );
 }

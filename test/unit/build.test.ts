@@ -9,6 +9,7 @@ import { type Command, runCommand } from '../../actions/build/make.ts';
 import { type BuildDeps, run } from '../../actions/build/run.ts';
 import type { Place } from '../../actions/core/log.ts';
 import { plainLog } from '../../actions/core/log.ts';
+import { notInstalled } from '../host/tools.mjs';
 
 const MAKEFILE = `BUILD ?= build
 $(BUILD)/sessiond: main.c
@@ -40,19 +41,11 @@ function project(main = 'int main(void) { return 0; }\n', makefile = MAKEFILE) {
   return { source, write, inputs, deps, errors, makes };
 }
 
-function hasCompiler(): boolean {
-  try {
-    execFileSync('cc', ['--version'], { stdio: 'ignore' });
-    execFileSync('make', ['--version'], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
-}
+const missing = notInstalled(['cc', 'make', '/usr/include/stdio.h']);
 
 describe('the build', () => {
   beforeEach(({ skip }) => {
-    if (!hasCompiler()) skip('not installed: cc and make');
+    if (missing !== undefined) skip(missing);
   });
 
   it('tests, builds twice, and leaves the binary with its SHA-256', async () => {

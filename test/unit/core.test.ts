@@ -11,6 +11,7 @@ import { jsonSchemaText } from '../../actions/core/environment/json-schema.ts';
 import { FiredrillError, messageOf } from '../../actions/core/errors.ts';
 import { Secret } from '../../actions/core/secret.ts';
 import { shellQuote } from '../../actions/core/ssh.ts';
+import { notInstalled } from '../host/tools.mjs';
 
 const fleetSecret = new Secret('a fleet secret of at least thirty-two characters');
 
@@ -49,15 +50,14 @@ describe('what is derived from the fleet secret', () => {
   });
 
   it('are keys that OpenSSH reads', ({ skip }) => {
+    const missing = notInstalled(['ssh-keygen']);
+    if (missing !== undefined) skip(missing);
     const folder = mkdtempSync(join(tmpdir(), 'firedrill-key-'));
     try {
       const key = deriveHostKey(fleetSecret, 'lab', 'redis-1');
       writeFileSync(join(folder, 'key'), key.privateKey.reveal(), { mode: 0o600 });
       const shown = execFileSync('ssh-keygen', ['-y', '-f', join(folder, 'key')], { encoding: 'utf8' });
       expect(shown.trim()).toBe(key.publicLine);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') skip('ssh-keygen is not installed');
-      throw error;
     } finally {
       rmSync(folder, { recursive: true });
     }

@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process';
 import { existsSync, rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -22,11 +21,10 @@ import {
   until,
 } from '../handoff/rig.ts';
 import { longestGap, startWriter } from '../handoff/writer.ts';
+import { notInstalled } from '../host/tools.mjs';
 import { releaseOf } from './rollout-fixture.ts';
 
-const missing = ['redis-server', 'redis-sentinel', 'redis-cli', 'flock'].filter(
-  (program) => spawnSync('sh', ['-c', `command -v ${program}`]).status !== 0,
-);
+const missing = notInstalled(['redis-server', 'redis-sentinel', 'redis-cli', 'flock']);
 
 const downAfterMs = 1000;
 
@@ -66,16 +64,16 @@ async function underWrites(
 // Real servers, and bounds that a busy machine keeps too: test/handoff/measure.ts has the figures.
 describe('a primary that goes away', () => {
   beforeAll(async () => {
-    if (missing.length > 0) return;
+    if (missing !== undefined) return;
     rig = await startRig({ root: '', release: releaseOf('redis-1'), downAfterMs, handoffAfterMs: 0 });
   }, 60_000);
 
   afterAll(async () => {
-    if (missing.length === 0) await stopRig(rig);
+    if (missing === undefined) await stopRig(rig);
   });
 
   beforeEach(async ({ skip }) => {
-    if (missing.length > 0) skip(`not installed: ${missing.join(', ')}`);
+    if (missing !== undefined) skip(missing);
     for (const each of rig.nodes) {
       each.said.length = 0;
       if (each.process === undefined) await start(rig, each);

@@ -5,8 +5,9 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { notInstalled } from '../host/tools.mjs';
 
-const missing = spawnSync('redis-server', ['--version']).status !== 0;
+const missing = notInstalled(['redis-server', 'redis-cli']);
 
 let folder: string;
 let port: number;
@@ -94,7 +95,7 @@ async function failOverAndRestart(): Promise<void> {
 
 describe('a setting of Redis', () => {
   beforeEach(async ({ skip }) => {
-    if (missing) skip('not installed: redis-server');
+    if (missing !== undefined) skip(missing);
     place('old', 'repl-backlog-size 2mb', 'maxmemory-samples 7', 'maxclients 100');
     writeFileSync(at('state/running/redis-server'), 'old\n');
     await start();

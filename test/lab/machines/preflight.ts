@@ -1,9 +1,10 @@
 import { accessSync, constants, mkdirSync, mkdtempSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { FiredrillError, messageOf } from '../../../actions/core/errors.ts';
+import { asFiredrillError, FiredrillError, messageOf } from '../../../actions/core/errors.ts';
+import { aptInstall } from '../../host/apt.mjs';
 import { cgroupKind } from './cgroups.ts';
 import { mountDisk } from './disk.ts';
-import { run, tryRun } from './exec.ts';
+import { tryRun } from './exec.ts';
 import type { Lab } from './lab.ts';
 import { mountOverlay, removeFolder } from './overlay.ts';
 import { type Missing, missingTools } from './tools.ts';
@@ -49,14 +50,9 @@ export async function installMissing(missing: readonly Missing[], log: (line: st
   const packages = [...new Set(missing.flatMap((each) => each.package ?? []))];
   if (packages.length === 0) return;
   log(`installing ${packages.join(', ')} (apt-get)`);
-  const options = {
-    timeoutMs: 600_000,
-    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
-    fix: `Install by hand: ${packages.join(' ')}`,
-  };
-  const wait = '--option=DPkg::Lock::Timeout=120';
-  await run(['apt-get', '--quiet', wait, 'update'], options);
-  await run(['apt-get', '--quiet', '--yes', '--no-install-recommends', wait, 'install', ...packages], options);
+  await aptInstall(packages).catch((error: unknown) => {
+    throw asFiredrillError(error, { code: 'remote' });
+  });
 }
 
 /** What root can't do here: in an unprivileged container root is not enough. */
