@@ -339,11 +339,10 @@ static const char *field(const redisReply *map, const char *name) {
   return "";
 }
 
-/* The time in ms of a field; -1: it is not there, or the clock was set back. */
+/* The time in ms of a field. Below 0: it is not there, or the Sentinel's clock was set back. */
 static long long ms_of(const redisReply *map, const char *name) {
   const char *ms = field(map, name);
-  long long value = ms[0] != '\0' ? strtoll(ms, NULL, 10) : -1;
-  return value >= 0 ? value : -1;
+  return ms[0] != '\0' ? strtoll(ms, NULL, 10) : -1;
 }
 
 /* A Sentinel takes the primary for down when its oldest unanswered ping is older than down-after. When all are answered: the next

@@ -765,8 +765,7 @@ static void one_that_lags_and_was_never_silent_gets_its_time(void **state) {
   assert_announces(NULL);
   has_priority(C, 100);
   assert_null(follow_laggard(&f, t, 300, 1));
-  views(0, NULL, NULL);
-  views(1, NULL, NULL);
+  all_view(B, NULL);
   follow_lost(&f.answers[1]);
   follow_lost(&f.answers[2]); /* one alone does not say who is silent */
   assert_announces(NULL);

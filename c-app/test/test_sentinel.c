@@ -14,20 +14,29 @@ struct peer {
   uv_tcp_t tcp;
   redisReader *reader;
   unsigned at; /* which of the three it is connected to */
+  struct peer *next;
 };
 
 static struct {
   uv_loop_t loop;
   uv_tcp_t listener;
   unsigned port;
-  struct peer *subscriber;
+  struct peer *subscriber, *peers; /* `peers` is the first of all */
   struct node {
     bool gone, mute, primary, cut_off;
+    bool frozen; /* what it is asked it answers later */
     const char *replid, *replid2;
+    bool lags;         /* it confirms nothing more */
+    unsigned priority; /* as it was told last */
     unsigned asked;  /* times that it was asked for its role */
     unsigned led;    /* times that it was told whom to follow */
     char leader[64]; /* by the last of them */
   } nodes[NODES];
+  unsigned silent_ms;      /* the third, to the Sentinel */
+  unsigned sentinel_asked; /* times that it was asked for the replicas */
+  unsigned info_ms;        /* how often it asks for INFO, as it was told */
+  long long offset;
+  bool writes, nameless; /* nameless: the Sentinel does not describe the primary, and lists its replicas */
   struct addr sentinel_addr, primary; /* the one announced last */
 } r;
 
@@ -36,8 +45,10 @@ static struct sentinel *sentinel;
 /* the servers */
 
 static void on_gone(uv_handle_t *h) {
-  struct peer *p = h->data;
+  struct peer *p = h->data, **at = &r.peers;
   if (r.subscriber == p) r.subscriber = NULL;
+  while (*at != p) at = &(*at)->next;
+  *at = p->next;
   redisReaderFree(p->reader);
   free(p);
 }
@@ -51,13 +62,21 @@ static void say(struct peer *p, const char *text) {
   if (!uv_is_closing((uv_handle_t *)&p->tcp) && uv_try_write((uv_stream_t *)&p->tcp, &b, 1) < 0) hang_up(p);
 }
 
-static void say_sentinel(struct peer *p, const char *what) {
-  char text[256];
+static void say_sentinel(struct peer *p, const redisReply *c) {
+  char text[512];
+  const char *what = c->element[1]->str;
   if (strcmp(what, "MASTER") == 0) {
-    say(p, "%1\r\n+config-epoch\r\n+1\r\n");
+    say(p, r.nameless ? "-ERR No such master with that name\r\n" : "%3\r\n+config-epoch\r\n+1\r\n+last-ping-sent\r\n+0\r\n+last-ok-ping-reply\r\n+5\r\n");
   } else if (strcmp(what, "REPLICAS") == 0) {
-    snprintf(text, sizeof text, "*2\r\n%%2\r\n+ip\r\n+127.0.0.2\r\n+port\r\n+%u\r\n%%2\r\n+ip\r\n+127.0.0.3\r\n+port\r\n+%u\r\n", r.port, r.port);
+    r.sentinel_asked++;
+    snprintf(text, sizeof text,
+             "*2\r\n%%2\r\n+ip\r\n+127.0.0.2\r\n+port\r\n+%u\r\n%%4\r\n+ip\r\n+127.0.0.3\r\n+port\r\n+%u\r\n+last-ping-sent\r\n+%u\r\n+flags\r\n+slave%s\r\n",
+             r.port, r.port, r.silent_ms, r.silent_ms > 1000 ? ",s_down" : "");
     say(p, text);
+  } else if (strcmp(what, "DEBUG") == 0) {
+    assert_string_equal(c->element[2]->str, "info-period");
+    r.info_ms = (unsigned)strtoul(c->element[3]->str, NULL, 10);
+    say(p, "+OK\r\n");
   } else {
     snprintf(text, sizeof text, "*2\r\n+127.0.0.1\r\n+%u\r\n", r.port);
     say(p, text);
@@ -70,10 +89,11 @@ static void say_primary(struct peer *p) {
   size_t linked = 0, at;
   for (size_t i = 0; i < NODES; i++) linked += !r.nodes[i].primary && !r.nodes[i].cut_off;
   snprintf(port, sizeof port, "%u", r.port);
-  at = (size_t)snprintf(text, sizeof text, "*3\r\n+master\r\n:1\r\n*%zu\r\n", linked);
+  r.offset += r.writes;
+  at = (size_t)snprintf(text, sizeof text, "*3\r\n+master\r\n:%lld\r\n*%zu\r\n", r.offset, linked);
   for (size_t i = 0; i < NODES; i++) {
     if (r.nodes[i].primary || r.nodes[i].cut_off) continue;
-    at += (size_t)snprintf(text + at, sizeof text - at, "*3\r\n+127.0.0.%zu\r\n+%s\r\n+1\r\n", i + 1, port);
+    at += (size_t)snprintf(text + at, sizeof text - at, "*3\r\n+127.0.0.%zu\r\n+%s\r\n+%lld\r\n", i + 1, port, r.nodes[i].lags ? 0 : r.offset);
   }
   say(p, text);
 }
@@ -92,9 +112,13 @@ static void say_node(struct peer *p, const redisReply *c) {
   } else if (n->mute) {
     return;
   } else if (strcmp(name, "INFO") == 0) {
-    snprintf(info, sizeof info, "master_replid:%s\r\nmaster_replid2:%s\r\n", n->replid, n->replid2);
+    snprintf(info, sizeof info, "slave_priority:%u\r\nmaster_replid:%s\r\nmaster_replid2:%s\r\n", n->priority, n->replid, n->replid2);
     snprintf(text, sizeof text, "$%zu\r\n%s\r\n", strlen(info), info);
     say(p, text);
+  } else if (strcmp(name, "CONFIG") == 0) {
+    assert_string_equal(c->element[2]->str, "replica-priority");
+    n->priority = (unsigned)strtoul(c->element[3]->str, NULL, 10);
+    say(p, "+OK\r\n");
   } else if (strcmp(name, "ROLE") == 0) {
     n->asked++;
     if (n->primary) say_primary(p);
@@ -112,7 +136,7 @@ static void serve(struct peer *p, const redisReply *c) {
     r.subscriber = p;
     say(p, ">3\r\n$9\r\nsubscribe\r\n$1\r\nx\r\n:1\r\n");
   } else if (strcmp(name, "SENTINEL") == 0) {
-    say_sentinel(p, c->element[1]->str);
+    say_sentinel(p, c);
   } else {
     say_node(p, c);
   }
@@ -125,6 +149,16 @@ static void on_alloc(uv_handle_t *h, size_t n, uv_buf_t *b) {
   *b = uv_buf_init(area, sizeof area);
 }
 
+static void serve_all(struct peer *p) {
+  while (!r.nodes[p->at].frozen && !uv_is_closing((uv_handle_t *)&p->tcp)) {
+    void *c = NULL;
+    assert_int_equal(redisReaderGetReply(p->reader, &c), REDIS_OK);
+    if (c == NULL) return;
+    serve(p, c);
+    freeReplyObject(c);
+  }
+}
+
 static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *b) {
   struct peer *p = s->data;
   if (n < 0) {
@@ -132,13 +166,7 @@ static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *b) {
     return;
   }
   assert_int_equal(redisReaderFeed(p->reader, b->base, (size_t)n), REDIS_OK);
-  while (!uv_is_closing((uv_handle_t *)s)) {
-    void *c = NULL;
-    assert_int_equal(redisReaderGetReply(p->reader, &c), REDIS_OK);
-    if (c == NULL) return;
-    serve(p, c);
-    freeReplyObject(c);
-  }
+  serve_all(p);
 }
 
 static void on_connection(uv_stream_t *s, int status) {
@@ -149,6 +177,8 @@ static void on_connection(uv_stream_t *s, int status) {
   assert_non_null(p);
   p->reader = redisReaderCreate();
   p->tcp.data = p;
+  p->next = r.peers;
+  r.peers = p;
   assert_int_equal(uv_tcp_init(&r.loop, &p->tcp), 0);
   assert_int_equal(uv_accept(s, (uv_stream_t *)&p->tcp), 0);
   assert_int_equal(uv_tcp_nodelay(&p->tcp, 1), 0);
@@ -214,7 +244,8 @@ static void start(unsigned replica_priority) {
   struct sockaddr_in at;
   int len = sizeof at;
   memset(&r, 0, sizeof r);
-  for (size_t i = 0; i < NODES; i++) r.nodes[i] = (struct node){.primary = i == 0, .replid = "a", .replid2 = ""};
+  for (size_t i = 0; i < NODES; i++) r.nodes[i] = (struct node){.primary = i == 0, .replid = "a", .replid2 = "", .priority = 100};
+  r.offset = 1;
   assert_int_equal(uv_loop_init(&r.loop), 0);
   assert_int_equal(uv_tcp_init(&r.loop, &r.listener), 0);
   assert_int_equal(uv_ip4_addr("0.0.0.0", 0, &at), 0);
@@ -335,6 +366,94 @@ static void one_that_fell_away_is_asked_closely(void **state) {
   assert_int_equal(r.nodes[2].led, 0);
 }
 
+/* The third falls silent while writes wait for it. */
+static void fall_silent(void) {
+  run_to_primary("127.0.0.1");
+  r.writes = true;
+  run(600);
+  sentinel_press(sentinel, true);
+  r.nodes[2].frozen = r.nodes[2].lags = true;
+  run(150);
+  assert_int_equal(sentinel_required(sentinel), 2);
+}
+
+/* It answers everything at once, and is far behind. */
+static void come_back(void) {
+  r.nodes[2].frozen = false;
+  for (struct peer *p = r.peers; p != NULL; p = p->next) serve_all(p);
+}
+
+static void one_that_is_silent_to_the_sentinel_does_not_count_and_the_sentinel_is_asked_closely_meanwhile(void **state) {
+  (void)state;
+  fall_silent();
+  r.sentinel_asked = 0;
+  run(500); /* it holds writes up */
+  assert_in_range(r.sentinel_asked, 11, 21); /* a tick is 25 ms */
+  assert_int_equal(sentinel_required(sentinel), 2);
+  r.silent_ms = 150;
+  run(50);
+  assert_int_equal(sentinel_required(sentinel), 1);
+  sentinel_press(sentinel, false);
+  r.sentinel_asked = 0;
+  run(500); /* the view has to be fresh */
+  assert_in_range(r.sentinel_asked, 5, 11);
+  assert_int_equal(sentinel_required(sentinel), 1);
+  r.silent_ms = 1001; /* it is down */
+  run(100);
+  r.sentinel_asked = 0;
+  run(1000);
+  assert_in_range(r.sentinel_asked, 1, 2);
+  assert_int_equal(sentinel_required(sentinel), 1);
+}
+
+static void a_silence_is_compared_with_what_was_said_of_the_primary_in_the_same_answer(void **state) {
+  (void)state;
+  fall_silent();
+  r.nameless = true;
+  run(100);
+  r.silent_ms = 150;
+  run(100);
+  assert_int_equal(sentinel_required(sentinel), 2);
+  r.nameless = false;
+  run(100);
+  assert_int_equal(sentinel_required(sentinel), 1);
+}
+
+static void the_sentinel_asks_for_its_priority_often_while_it_is_away_and_at_once_when_it_is_back(void **state) {
+  (void)state;
+  fall_silent();
+  assert_int_equal(r.info_ms, 10000);
+  r.silent_ms = 150;
+  run(100);
+  assert_int_equal(r.info_ms, 1000);
+  r.silent_ms = 0;
+  come_back();
+  run(100);
+  assert_int_equal(r.info_ms, 100);
+  r.nodes[2].lags = false;
+  run(100);
+  assert_int_equal(r.info_ms, 10000);
+}
+
+static void one_that_is_back_and_far_behind_is_taken_out_at_once_and_let_in_when_it_keeps_up(void **state) {
+  (void)state;
+  fall_silent();
+  r.silent_ms = 150;
+  run(100);
+  sentinel_press(sentinel, false); /* nothing waits for it */
+  r.silent_ms = 1001;
+  run(1000);
+  assert_int_equal(r.nodes[2].priority, 100);
+  come_back();
+  run(50);
+  assert_int_equal(r.nodes[2].priority, 0);
+  assert_int_equal(r.nodes[1].priority, 100);
+  r.nodes[2].lags = false;
+  r.silent_ms = 0;
+  run(3300);
+  assert_int_equal(r.nodes[2].priority, 100);
+}
+
 #define ON(setup, test) cmocka_unit_test_setup_teardown(test, setup, stop)
 
 int main(void) {
@@ -346,6 +465,10 @@ int main(void) {
       ON(started, one_that_was_not_heard_of_lately_is_not_led),
       ON(started, replicas_are_asked_closely_for_a_while_after_an_announcement_and_then_once_a_second),
       ON(started, one_that_fell_away_is_asked_closely),
+      ON(started, one_that_is_silent_to_the_sentinel_does_not_count_and_the_sentinel_is_asked_closely_meanwhile),
+      ON(started, a_silence_is_compared_with_what_was_said_of_the_primary_in_the_same_answer),
+      ON(started, the_sentinel_asks_for_its_priority_often_while_it_is_away_and_at_once_when_it_is_back),
+      ON(started, one_that_is_back_and_far_behind_is_taken_out_at_once_and_let_in_when_it_keeps_up),
       ON(started_without_priorities, without_priorities_of_ours_nobody_is_led),
   };
   signal(SIGPIPE, SIG_IGN);

@@ -124,6 +124,40 @@ export const faults = {
     heal: restart(1),
   },
   'replica-hang': { about: 'SIGSTOP of a replica', failover: false, inject: stop(1), comeBack: resume(1) },
+  'replica-vanish': {
+    about: 'all packets to and from a replica are dropped for 8 s',
+    failover: false,
+    inject: async () => {
+      await drop(`ip daddr ${redisHosts[1]}`, `ip saddr ${redisHosts[1]}`)();
+      await sleep(8000);
+      await undrop();
+    },
+  },
+  'replica-hang-kill': {
+    about: 'SIGSTOP of a replica, and kill -9 of the primary while writes go on without it; it is back 2.5 s later',
+    failover: true,
+    inject: async (scene: Scene) => {
+      await stop(1)(scene);
+      await sleep(700);
+      await kill(0)(scene);
+      await sleep(2500);
+      await resume(1)(scene);
+    },
+    heal: restart(0),
+  },
+  'replica-blink-kill': {
+    about:
+      'SIGSTOP of a replica, kill -9 of the primary while writes go on without it, and it is back before the failover',
+    failover: true,
+    inject: async (scene: Scene) => {
+      await stop(1)(scene);
+      await sleep(700);
+      await kill(0)(scene);
+      await sleep(100);
+      await resume(1)(scene);
+    },
+    heal: restart(0),
+  },
   alone: {
     about: 'both replicas stopped for 2 s',
     failover: false,
