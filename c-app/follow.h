@@ -25,7 +25,28 @@
  *     Nor does one that comes back count, until it has kept up, when that Sentinel has heard of 0 since it went: it gets its
  *     priority back only after keeping up;
  *   - also when none does, while it is linked and has kept up for a second: so it counts before it may be promoted again.
- *     Not so one of priority 0 that says `replica_announced:0`: it is about to stop, and no write shall wait for it then. */
+ *     Not so one of priority 0 that says `replica_announced:0`: it is about to stop, and no write shall wait for it then.
+ *
+ * Silence
+ *   A replica that is silent does not confirm writes, and does not take priority 0 from us either. Sentinel takes it for down when
+ *   its oldest unanswered ping is older than down-after, and no Sentinel promotes a replica that it takes for down. Nor does a
+ *   Sentinel begin a failover before it takes the primary for down, by the same measure, down-after and clock; and at each tick it
+ *   looks at the primary first and at the replicas next, and chooses at a later tick. So a replica whose unanswered ping is older
+ *   than the primary's can't be chosen while it stays silent, and does not count, as one that is down.
+ *   - Every Sentinel has to see it so, in a view that is at most 300 ms old. Without that it counts until it is down.
+ *   - The replica's ping has to be older by 50 ms and the time that the Sentinel's answer took: the ages are read one after the
+ *     other, and a Sentinel that was stopped has not read the answers that wait for it.
+ *   - All pings of the primary are answered: then the next one counts, or the last pong less 100 ms, the time from +sdown to the
+ *     choice; for a Sentinel that can't even open a connection counts from that pong.
+ *   - Nothing is compared while that Sentinel takes the primary for down, hears from it that it is a replica, or fails over: a failover
+ *     that somebody forces needs nobody to be down. Who forces one has to hear from every replica less than 50 ms before; or pause
+ *     writes first and see that every replica has them (firedrill-redis-handover). firedrill-redis-handoff comes after the
+ *     primary's end, and has a Sentinel promote the one that has most of those that answer.
+ *   - A replica that answers again counts again. It lacks what was acknowledged meanwhile, as one that was down does, until it has
+ *     caught up; it has priority 0 then, as soon as it answers us. Should the primary die before the Sentinels have heard of that, they
+ *     choose by offset, and have asked for it after the primary's end: within the second before, and while one is away each
+ *     second and less.
+ *   master-reboot-down-after-period has to be 0, as it is by default: it takes a primary for down that answers. */
 #ifndef FOLLOW_H
 #define FOLLOW_H
 

@@ -10,7 +10,8 @@
  *   sentinel_press       writes wait for replicas: look closely, and take a laggard out of the election
  *   sentinel_close       ends it; the struct frees itself when libuv has closed its handles
  *
- * The Sentinels are asked who is primary and which replicas it has once a second, ten times a second while there is none;
+ * The Sentinels are asked who is primary and which replicas it has once a second, ten times a second while there is none, 20 times
+ * while their word of a replica's silence is relied on, and 40 times while writes wait for a replica;
  * +switch-master, +sdown, -sdown, +odown and +failover-state-send-slaveof-noone are subscribed to on each. Every Redis is asked
  * ROLE and INFO replication, 40 times a second while a new primary is awaited, so that a promotion is seen when it happens
  * and not when Sentinel announces it. TCP is not trusted: a peer that is silent is given up (rconn.h).
@@ -23,8 +24,10 @@
  *
  * A replica that does not keep up delays every write that must wait for it. When it has for exclude_after_ms, and others
  * suffice, it gets `replica-priority 0`; it leaves the count only when all Sentinels know that, so none can promote it over
- * a write that it has not got. They are told to ask once a second meanwhile instead of every ten (SENTINEL DEBUG info-period;
- * where an ACL refuses it, writes wait longer). When it has kept up for two seconds its priority is given back, and it counted before. */
+ * a write that it has not got. They are told to ask ten times a second meanwhile instead of every 10 s (SENTINEL DEBUG info-period;
+ * where an ACL refuses it, writes wait longer). One that is silent leaves the count sooner (follow.h). The Sentinels are told to ask
+ * once a second while it is away, for a minute at most, so that they ask it as soon as it is back; we connect to it ten times a
+ * second. When it answers and does not keep up it gets priority 0 at once. When a replica has kept up for two seconds its priority is given back, and it counted before. */
 #ifndef SENTINEL_H
 #define SENTINEL_H
 
