@@ -184,6 +184,16 @@ describe('the comment', () => {
     expect(by()).toContain(' 2,250 acknowledged writes, 0 lost;');
   });
 
+  test('says how many requests waited alone, which is no stall, where any did', () => {
+    const alone = (lone?: RunDetail['lone']) =>
+      commentOf(report({ ...green, detail: { ...green.detail, lone } as RunDetail }), context);
+    const why = ': as for a lost packet on the way; not counted as a stall.\n';
+    expect(alone({ requests: 3, longestMs: 284 })).toContain(`\n3 requests waited alone, at most 284 ms${why}`);
+    expect(alone({ requests: 1, longestMs: 1042 })).toContain(`\n1 request waited alone, 1,042 ms${why}`);
+    for (const lone of [{ requests: 0, longestMs: 0 }, undefined])
+      expect(alone(lone)).not.toContain('as for a lost packet on the way; not');
+  });
+
   test('folds the phases of each run', () => {
     const text = commentOf(report(green), context);
     expect(text).toContain('<details><summary>redis-primary-0: all clients back after 1,432 ms</summary>');

@@ -1,6 +1,6 @@
 import type { Night } from '../history/night.ts';
 import { type Changed, changedSection } from './changed.ts';
-import type { DrillReport, RunReport, ScenarioReport } from './data.ts';
+import type { DrillReport, RunDetail, RunReport, ScenarioReport } from './data.ts';
 import { alertPhases, gantt, longestPhase, phasesOfRun } from './phases.ts';
 import { type StillRed, stillRedLine } from './still-red.ts';
 import { changes, table, trendChart } from './table.ts';
@@ -148,7 +148,7 @@ function measured(report: DrillReport, context: CommentContext): string[] {
   const unsure = Math.max(...known.map((detail) => detail.uncertaintyMs));
   const how = [
     `Load: ${first.probe.requestsPerS} requests/s through the load balancer, half of them writes, arriving by the clock whatever the answers did; deadline ${ms(context.requestTimeoutMs)}.`,
-    'Recovery is from the fault to the last client that is served again; where nobody can serve before the fault ends, from its end; where nothing goes away, the longest answer. A stall is the longest wait for one answer.',
+    'Recovery is from the fault to the last client that is served again; where nobody can serve before the fault ends, from its end; where nothing goes away, the longest answer. A stall is the longest wait for one answer. Recovery does not count a request that waited alone for up to about a second, as for a lost packet on the way.',
     `The probe itself was at most ${late} ms late (p99 ${p99} ms); the moment of the fault is known to ${unsure} ms.`,
     clocks(report),
   ].join(' ');
@@ -203,6 +203,7 @@ function runDetail(run: RunReport): string {
     `${plural(run.requests, 'request')}, ${count(run.failedRequests)} failed, of them ${plural(detail.unknownWrites, 'write')} with an unknown end;` +
       ` ${plural(run.ackedWrites, 'acknowledged write')}${byWhom(run)}, ${count(run.lostWrites)} lost; ${plural(detail.staleReads, 'stale read')}.`,
     ...(detail.failures.length === 0 ? [] : ['', `Failed: ${plain(detail.failures.join(', '))}.`]),
+    ...loneLine(detail),
     ...(run.reason === null ? [] : ['', `Red: ${plain(run.reason)}.`]),
     ...proofsOf('What proves it:', broken),
     ...proofsOf('Not red for these, for what a read may show is not promised:', stale),
@@ -214,6 +215,15 @@ function byWhom({ ackedWrites, detail }: RunReport): string {
   return detail.primaries === null
     ? ' (by whom is not known: the service sends no `X-Replication-Id`)'
     : ` under ${plural(detail.primaries, 'replication ID')}`;
+}
+
+function loneLine({ lone = { requests: 0, longestMs: 0 } }: RunDetail): string[] {
+  if (lone.requests === 0) return [];
+  const atMost = lone.requests === 1 ? '' : 'at most ';
+  return [
+    '',
+    `${plural(lone.requests, 'request')} waited alone, ${atMost}${ms(lone.longestMs)}: as for a lost packet on the way; not counted as a stall.`,
+  ];
 }
 
 function proofsOf(what: string, proofs: readonly string[]): string[] {

@@ -68,6 +68,8 @@ export interface RunDetail {
   readonly unknownWrites: number;
   /** `12 x write 503`, the most frequent first. */
   readonly failures: readonly string[];
+  /** Slow requests that waited alone, so that they are no stall, and the longest of their waits. Runs of before it was looked for have none. */
+  readonly lone?: { readonly requests: number; readonly longestMs: number };
   readonly staleReads: number;
   /** Replication IDs under which changes were acknowledged; null: the service does not say who did. Runs of before it was looked for have none. */
   readonly primaries?: number | null;
@@ -108,6 +110,7 @@ export function runReport(run: Run | BrokenRun, requestsPerS: number): RunReport
       resyncedMs: rounded(phases.resyncedMs),
       unknownWrites: verdict.unknownWrites,
       failures: verdict.failures.slice(0, 8),
+      lone: { ...verdict.lone, longestMs: Math.round(verdict.lone.longestMs) },
       staleReads: verdict.staleReads,
       primaries: verdict.primaries,
       proofs: verdict.violations.slice(0, 5).map(proofOf),

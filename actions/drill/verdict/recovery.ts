@@ -1,4 +1,7 @@
 import { acknowledged, latencyMs, type Request } from '../probe/history.ts';
+import { sortOut, stallThresholdMs } from './slow.ts';
+
+export { probeLatenessMs } from './lateness.ts';
 
 export interface Recovery {
   /**
@@ -8,53 +11,53 @@ export interface Recovery {
   readonly recoveryMs: number | null;
   /** The longest time that a client waited for any one answer, from the time it meant to ask. */
   readonly stalledMs: number;
+  /** The same without the waits that are no stall: what may be the way's, and what the probe's own lateness explains. */
+  readonly countedMs: number;
+  /** The slow requests that are no stall because they waited alone, and the longest of their waits (0 without any). */
+  readonly lone: { readonly requests: number; readonly longestMs: number };
   /** From the fault to the first acknowledged write after the interruption; null when writes were never interrupted. */
   readonly firstWriteMs: number | null;
 }
 
-/**
- * What counts as a stall, beside what the probe itself was late by: three times the worst of the undisturbed time before the fault, and not below 100 ms, so that a busy machine's
- * hiccup isn't taken for one.
- */
-export function stallThresholdMs(before: readonly Request[]): number {
-  return before.reduce((threshold, request) => Math.max(threshold, 3 * latencyMs(request)), 100);
+export interface RecoveryOptions {
+  /** Requests that were due later than this don't count: that is the healing. */
+  readonly until?: number;
+  /** Until when nothing was done to the fleet; else the fault. */
+  readonly calmUntil?: number;
+  /** What the recovery will be held against (ms). */
+  readonly budgetMs?: number;
 }
 
 /**
+ * What the clients saw of one fault. Pure.
  * @param history all requests of the run
  * @param faultAt when the fault took effect
- * @param until requests that were due later than this don't count: that is the healing
- * @param calmUntil until when nothing was done to the fleet
  */
 export function recoveryOf(
   history: readonly Request[],
   faultAt: number,
-  until = Number.POSITIVE_INFINITY,
-  calmUntil = faultAt,
+  { until = Number.POSITIVE_INFINITY, calmUntil = faultAt, budgetMs = Number.POSITIVE_INFINITY }: RecoveryOptions = {},
 ): Recovery {
   const before = history.filter((request) => request.endedAt < calmUntil);
   const exposed = history.filter((request) => request.endedAt >= faultAt && request.intendedAt < until);
   const thresholdMs = stallThresholdMs(before);
+  const { stalls, lone, excused } = sortOut(exposed, history, thresholdMs, budgetMs);
   const failures = exposed.filter((request) => request.outcome !== 'ok').map((request) => request.endedAt);
-  const slow = exposed
-    .filter((request) => request.outcome === 'ok' && latencyMs(request) > thresholdMs)
-    .filter((request) => latencyMs(request) - probeLatenessMs(request, exposed) > thresholdMs);
-  const reads = slow.filter((request) => request.op === 'read');
-  const writes = slow.filter((request) => request.op !== 'read');
+  const reads = stalls.filter((request) => request.op === 'read');
+  const writes = stalls.filter((request) => request.op !== 'read');
   const ends = [...failures, ...stallEnds(reads), ...stallEnds(writes)].map((endedAt) => endedAt - faultAt);
   return {
     // Where nobody asked nobody can have noticed, and that is no recovery of 0 ms.
     recoveryMs: exposed.length === 0 ? null : ends.reduce((last, end) => Math.max(last, end), 0),
-    stalledMs: exposed.reduce((longest, request) => Math.max(longest, latencyMs(request)), 0),
+    stalledMs: longestOf(exposed),
+    countedMs: longestOf(exposed.filter((request) => !excused.has(request))),
+    lone: { requests: lone.length, longestMs: longestOf(lone) },
     firstWriteMs: firstWrite(exposed, faultAt, thresholdMs),
   };
 }
 
-/** How much of a request's wait may be the probe's own: the most by which it sent any late while this one waited, in ms. */
-export function probeLatenessMs({ intendedAt, endedAt }: Request, history: readonly Request[]): number {
-  return history
-    .filter(({ sentAt }) => sentAt >= intendedAt && sentAt <= endedAt)
-    .reduce((latest, request) => Math.max(latest, request.sentAt - request.intendedAt), 0);
+function longestOf(requests: readonly Request[]): number {
+  return requests.reduce((longest, request) => Math.max(longest, latencyMs(request)), 0);
 }
 
 /**
@@ -63,18 +66,11 @@ export function probeLatenessMs({ intendedAt, endedAt }: Request, history: reado
  */
 function stallEnds(slow: readonly Request[]): number[] {
   const ends: number[] = [];
-  let group: Request[] = [];
-  const close = (): void => {
-    if (group.length > 0) ends.push(Math.min(...group.map((request) => request.endedAt)));
-  };
-  for (const request of [...slow].sort((a, b) => a.intendedAt - b.intendedAt)) {
-    if (group.length > 0 && request.intendedAt > Math.min(...group.map((each) => each.endedAt))) {
-      close();
-      group = [];
-    }
-    group.push(request);
+  for (const { intendedAt, endedAt } of slow.toSorted((a, b) => a.intendedAt - b.intendedAt)) {
+    const end = ends.at(-1);
+    if (end === undefined || intendedAt > end) ends.push(endedAt);
+    else ends[ends.length - 1] = Math.min(end, endedAt);
   }
-  close();
   return ends;
 }
 

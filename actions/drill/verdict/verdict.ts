@@ -73,7 +73,7 @@ type Judged = Pick<Scenario, 'failovers' | 'recovery' | 'mayFail' | 'alert'>;
 /** Judges one run. Pure. */
 export function judge(scenario: Judged, budgetMs: number, recording: Recording): Verdict {
   const { history, toldAt, healAt, phases, final } = recording;
-  const seen = recoveredFrom(scenario, recording);
+  const seen = recoveredFrom(scenario, budgetMs, recording);
   const failed = history.filter((request) => request.outcome !== 'ok');
   const operations = [...history.map(operationOf), ...('unread' in final ? [] : final.reads)];
   const { violations } = checkHistory(operations);
@@ -172,13 +172,15 @@ function alertOf(wanted: string | null, { alerts, faultAt }: Recording): Verdict
 }
 
 /** Of a scenario that takes nothing away: its longest stall. */
-function recoveredFrom({ recovery: kind }: Judged, { history, toldAt, faultAt, healAt }: Recording): Recovery {
+function recoveredFrom({ recovery: kind }: Judged, budgetMs: number, recording: Recording): Recovery {
+  const { history, toldAt: calmUntil, faultAt, healAt } = recording;
   const until = kind === 'return' ? Number.POSITIVE_INFINITY : healAt;
-  const fromFault = recoveryOf(history, faultAt, until, toldAt);
+  const options = { until, calmUntil, budgetMs };
+  const fromFault = recoveryOf(history, faultAt, options);
   if (kind === 'fault') return fromFault;
-  if (kind === 'stall') return { ...fromFault, recoveryMs: fromFault.recoveryMs === null ? null : fromFault.stalledMs };
-  const { recoveryMs, firstWriteMs } = recoveryOf(history, healAt, until, toldAt);
-  return { recoveryMs, firstWriteMs, stalledMs: fromFault.stalledMs };
+  if (kind === 'stall') return { ...fromFault, recoveryMs: fromFault.recoveryMs === null ? null : fromFault.countedMs };
+  const { recoveryMs, firstWriteMs } = recoveryOf(history, healAt, options);
+  return { ...fromFault, recoveryMs, firstWriteMs };
 }
 
 function kindsOf(failed: readonly Request[]): string[] {
