@@ -40,10 +40,31 @@ export function plainLog(write: (line: string) => void): Log {
   };
 }
 
+/** What is told of a node or a scenario as it happens. */
+export interface Progress {
+  readonly node: string;
+  readonly phase: string;
+  readonly ms: number | undefined;
+  readonly detail: string;
+}
+
 /** One progress line: `redis-2  install  1.8 s  redis-server 5:8.0.2-3`. */
 export function progressLine(node: string, phase: string, ms: number | undefined, detail = ''): string {
   const time = ms === undefined ? '' : `${(ms / 1000).toFixed(1)} s`;
   return `${node.padEnd(12)} ${phase.padEnd(14)} ${time.padStart(7)}  ${detail}`.trimEnd();
+}
+
+/**
+ * What a progress line says; undefined for any other line: only what progressLine would write in the same columns is one. A line
+ * without a time and a detail could be two words of anything, and is none.
+ */
+export function parseProgress(line: string): Progress | undefined {
+  const found = /^(\S+) +(\S+(?: \S+)*?) +(?:(\d+\.\d) s)?(?: {2}(\S.*))?$/.exec(line);
+  if (found === null) return undefined;
+  const [, node = '', phase = '', seconds, detail = ''] = found;
+  const ms = seconds === undefined ? undefined : Math.round(Number(seconds) * 1000);
+  if (ms === undefined && detail === '') return undefined;
+  return progressLine(node, phase, ms, detail) === line ? { node, phase, ms, detail } : undefined;
 }
 
 function annotation(place: Place | undefined): actions.AnnotationProperties {

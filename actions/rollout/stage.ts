@@ -1,5 +1,6 @@
 import type { Environment } from '../core/environment/schema.ts';
 import { FiredrillError, messageOf } from '../core/errors.ts';
+import { progressLine } from '../core/log.ts';
 import { type Fleet, type Member, nodeScript } from './fleet.ts';
 import type { NodePlan } from './plan.ts';
 import { bundle } from './release.ts';
@@ -43,7 +44,7 @@ export async function stageAll(plans: readonly NodePlan[], options: StageOptions
     for (let plan = queue.shift(); plan !== undefined; plan = queue.shift()) {
       const member = options.fleet.get(plan.node);
       if (member === undefined) throw new FiredrillError({ code: 'bug', what: `not connected to ${plan.node}` });
-      await stage(plan.release, member, loaded, options).catch((error: unknown) => {
+      await stage(plan, member, loaded, options).catch((error: unknown) => {
         failures.push(located(error, member, plan.release));
       });
     }
@@ -79,11 +80,14 @@ function together(first: FiredrillError, failures: readonly FiredrillError[]): F
 }
 
 async function stage(
-  release: Release,
+  { release, packages }: NodePlan,
   member: Member,
   loaded: ReadonlyMap<string, Buffer>,
   { environment, run, reporter }: StageOptions,
 ): Promise<void> {
+  // A node tells of a phase when it ends, and this one takes longest by far.
+  const names = packages.flatMap(({ name, from }) => (from === undefined ? [name] : [])).join(' ');
+  if (names !== '') reporter.log.info(progressLine(member.node.name, 'installing', undefined, names));
   await runOnNode(
     member,
     run,

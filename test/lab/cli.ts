@@ -9,7 +9,7 @@ import type { PipelineOptions } from './pipeline.ts';
 const usage = `npm run lab                      boots the fleet, deploys this commit, drills it, removes everything; results in out/
 npm run lab -- --keep            the same, and leaves the fleet up
 npm run lab -- up                boots the fleet and deploys this commit without a drill, and leaves the fleet up
-npm run lab -- --verbose         also prints what the steps print (always in out/logs/)
+npm run lab -- --verbose         prints all that the steps print (always in out/logs/), not only their progress
 
 With a kept fleet:
 npm run lab -- status            every node: roles, units, who is primary, lag, what HAProxy thinks

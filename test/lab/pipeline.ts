@@ -4,12 +4,13 @@ import { Secret } from '../../actions/core/secret.ts';
 import { buildRootContainers } from './containers.ts';
 import { mergedPullRequest } from './merge.ts';
 import { cacheDir, clone, environmentName, nodeBinary, outDir, region, repository, stateDir } from './paths.ts';
+import { progressOnly } from './progress.ts';
 import { cancelOnSignals, type RunResult, runWorkflow, seedCache, type WorkflowEvent } from './runner/index.ts';
 import { labSecrets } from './secrets.ts';
 import { type Source, sourceCommit } from './source.ts';
 
 export interface PipelineOptions {
-  /** Shows what the steps print, not only a line per step. */
+  /** Shows all that the steps print, not only a line per step and its progress lines. */
   readonly verbose: boolean;
   /** The git clone whose work tree is deployed. */
   readonly from: string;
@@ -103,7 +104,7 @@ async function run(
       nodeBinary,
       log: {
         step: (line) => console.log(line),
-        ...(options.verbose ? { output: (line: string) => console.log(line) } : {}),
+        output: options.verbose ? (line) => console.log(line) : progressOnly((line) => console.log(line)),
       },
       signal: cancellation.signal,
     });

@@ -1,4 +1,5 @@
 import type { ScenarioName } from '../../core/environment/schema.ts';
+import { progressLine } from '../../core/log.ts';
 import type { Fleet } from '../fleet.ts';
 import { type RunReport, runReport } from '../report/data.ts';
 import { isBroken, type RunContext, runScenario } from '../run-scenario.ts';
@@ -45,5 +46,6 @@ export async function runRounds(fleet: Fleet, rounds: Rounds, rest: Omit<RunCont
 
 function oneLine(name: string, run: RunReport): string {
   const figures = `recovery ${run.recoveryMs ?? '-'} ms, ${run.failedRequests} of ${run.requests} requests failed, ${run.lostWrites} of ${run.ackedWrites} acknowledged writes lost`;
-  return `${name.padEnd(20)} ${run.ok ? 'ok ' : 'RED'}  ${figures}${run.reason === null ? '' : `  (${run.reason})`}`;
+  const detail = run.reason === null ? figures : `${run.reason}; ${figures}`;
+  return progressLine(name, run.ok ? 'ok' : 'RED', undefined, detail.replaceAll('\n', ' '));
 }

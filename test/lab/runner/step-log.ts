@@ -17,8 +17,8 @@ export function createJobLog(directory: string, masks: Masks, log: RunnerLog): J
   return {
     open: (title) => {
       count += 1;
-      const slug = masks
-        .apply(title)
+      const name = masks.apply(title);
+      const slug = name
         .toLowerCase()
         .replace(/[^a-z0-9]+/g, '-')
         .replace(/^-|-$/g, '')
@@ -29,7 +29,7 @@ export function createJobLog(directory: string, masks: Masks, log: RunnerLog): J
         // A line may hold line feeds (a command's message): mask first, so that no secret is cut in two.
         const masked = masks.apply(line);
         appendFileSync(file, `${new Date().toISOString()} ${masked}\n`);
-        log.output?.(masked);
+        log.output?.(masked, name);
       };
     },
     summary: (line) => log.step(masks.apply(line)),

@@ -37,8 +37,8 @@ export interface Containers {
 export interface RunnerLog {
   /** One line per job and step, already masked. */
   step(line: string): void;
-  /** What steps print, already masked. Left out: only the log files have it. */
-  output?(line: string): void;
+  /** What steps print, already masked, with the step's name. Left out: only the log files have it. */
+  output?(line: string, step: string): void;
 }
 
 export interface RunOptions {
