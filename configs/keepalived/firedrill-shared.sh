@@ -13,9 +13,9 @@ set -eu
 : "${address:?}" "${port:?}" "${peer:?}" "${hung_s:?}" "${leave_ms:?}" "${mode:?}" "${servers:?}"
 device=eth2
 state=/run/firedrill-shared
-# A reign is forgotten after so many minutes. A peer that was frozen or cut off for longer may take the address back as it returns.
-reign_min=2
-reign_max=50
+# A reign is a number from 1 to so many, a higher one each so many seconds, so that a later one is above an earlier; but for the moment, every
+# ten minutes, when it begins anew. So long (s) after it was taken it is forgotten, once the peer is back: then both are equals again.
+reigns=150 reign_step_s=4 reign_s=20
 
 # tell FILE VALUE: keepalived reads it at once. In place: it watches this very file. 0 is well, -254 gives the address away.
 tell() {
@@ -43,7 +43,7 @@ prepare() {
   echo 1 >"/proc/sys/net/ipv4/conf/$device/arp_ignore"
   echo 2 >"/proc/sys/net/ipv4/conf/$device/arp_announce"
   ip address replace "$address/32" dev lo
-  for each in servers reign of_peer holds; do tell "$each" 0; done
+  for each in servers reign holds base; do tell "$each" 0; done
   stay
 }
 
@@ -59,7 +59,8 @@ check() {
   case $reply in
     '# pxname,svname,'*)
       share "$reply"
-      forget_reigns
+      claim_late
+      forget_reign
       return 0
       ;;
   esac
@@ -136,24 +137,62 @@ share() {
   [ "$weight" -eq 0 ] || each_server "$1" | ask_all || true
 }
 
-# Who takes the address is one above whom it was taken from, as far as that is known: the peer's reign was its own and one, when it
-# was the peer that took it last. A keepalived that goes on after a pause is told so by its successor's next advert.
+# Who took the address, and is served there, is above whom it took it from. So a keepalived that goes on after a pause, as if it had the
+# address still, steps down at its successor's next advert. One that took it only because its own link is silent has nobody to serve, stays
+# below, and steps down as it comes back. Clients come at once to who has the address. Who nobody came to by then may have been cut off, and
+# counts for nothing what comes with the first packets after that: it looks again when the other one has had time to speak.
+# `holds`: 0 no, 1 taken, 2 and served. `base`: the clients' connections at first.
 reign() {
+  tell base "$(connections)"
   tell holds 1
-  own=$(($(number of_peer) + 1))
-  tell reign "$((own < reign_max ? own : reign_max))"
+  tries=0
+  while [ "$tries" -lt 8 ] && [ "$(number holds)" -eq 1 ]; do
+    claim
+    sleep 0.02
+    tries=$((tries + 1))
+  done
+}
+
+# How many clients are connected to the shared address. The monitor asks each load balancer by its own.
+connections() { ss -Htn state established "src $address:$port" | wc -l; }
+
+# keepalived starts `reign` and `end` beside each other, and `check` beside both.
+alone() {
+  exec 9>"$state/lock"
+  flock -w 1 9
+}
+
+# older FILE SECONDS: nothing was told there for so long.
+older() { [ $(($(date +%s) - $(stat -c %Y "$state/$1"))) -ge "$2" ]; }
+
+claim_late() {
+  if [ "$(number holds)" -eq 1 ] && older holds 3; then claim; fi
+}
+
+claim() {
+  [ "$(number holds)" -eq 1 ] || return 0
+  now=$(connections) base=$(number base)
+  # Those of before end meanwhile.
+  [ "$now" -ge "$base" ] || tell base "$now"
+  [ "$now" -gt "$base" ] || return 0
+  alone
+  if [ "$(number holds)" -eq 1 ]; then
+    tell holds 2
+    tell reign "$(($(date +%s) / reign_step_s % reigns + 1))"
+  fi
+  exec 9>&-
 }
 
 end() {
-  if [ "$(number holds)" -eq 1 ]; then tell of_peer "$(($(number reign) + 1))"; fi
+  alone
   tell holds 0
   tell reign 0
 }
 
-forget_reigns() {
-  for each in reign of_peer; do
-    if [ "$(number "$each")" -ne 0 ] && [ -n "$(find "$state/$each" -mmin "+$reign_min")" ]; then tell "$each" 0; fi
-  done
+# Not before the peer answers: one that is frozen still may have an earlier reign.
+forget_reign() {
+  [ "$(number reign)" -ne 0 ] && older reign "$reign_s" || return 0
+  if answers "$peer:$port" /healthz; then tell reign 0; fi
 }
 
 # New connections go on to the peer, which answers them itself, under the shared address.

@@ -48,7 +48,7 @@ describe('the shared address', () => {
     expect(text('lb-1')).toMatch(/unicast_src_ip 192\.0\.2\.41\n +unicast_peer \{\n +192\.0\.2\.42\n +\}/);
     expect(text('lb-2')).toMatch(/unicast_src_ip 192\.0\.2\.42\n +unicast_peer \{\n +192\.0\.2\.41\n +\}/);
     for (const node of ['lb-1', 'lb-2'])
-      expect(text(node)).toMatch(/nopreempt\n +priority 200\n.*advert_int 0\.1\n.*192\.0\.2\.40\/24 dev eth2/s);
+      expect(text(node)).toMatch(/nopreempt\n +priority 100\n.*advert_int 0\.1\n.*192\.0\.2\.40\/24 dev eth2/s);
   });
 
   it('is nothing that the only load balancer hears of', () => {

@@ -13,6 +13,9 @@ export interface Sending {
   readonly requestTimeoutMs: number;
 }
 
+/** As the agent's own for idle connections. */
+const keepAliveMs = 1000;
+
 const methods = { read: 'GET', write: 'PUT', delete: 'DELETE' } as const;
 
 /** Asks once; nothing is ever sent twice from here. Resolves always, at the deadline at the latest. */
@@ -53,6 +56,8 @@ export function send({ agent, url, id, step, intendedAt, requestTimeoutMs }: Sen
       end(outcomeOfError(op, code), 0, nothing, code);
     };
     asked.on('error', broken);
+    // A client that waits for an answer on a connection whose other end is another machine by now hears of it so; Node sets it for idle ones.
+    asked.on('socket', (socket) => socket.setKeepAlive(true, keepAliveMs));
     asked.on('response', (response) => {
       const chunks: Buffer[] = [];
       response.on('data', (chunk: Buffer) => chunks.push(chunk));
