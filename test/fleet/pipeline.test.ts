@@ -160,7 +160,7 @@ describe('a rollout', () => {
   });
 
   test('killed between two nodes leaves the fleet serving, and the next one completes', async () => {
-    other.edit('environments/lab.yaml', (text) => text.replace('downAfterMs: 850', 'downAfterMs: 950'));
+    other.edit('environments/lab.yaml', (text) => text.replace('downAfterMs: 700', 'downAfterMs: 800'));
     const killed = startLab(['rollout', '--from', other.folder]);
     await until(async () => (/sentinel-1 +gate/.test(killed.output()) ? true : undefined), {
       timeoutMs: 60_000,

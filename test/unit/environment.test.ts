@@ -124,7 +124,7 @@ describe('a mistake in an environment file is reported with its place and its fi
     ],
     [
       'a primary suspected before it could be reached',
-      [['downAfterMs: 850', 'downAfterMs: 450']],
+      [['downAfterMs: 700', 'downAfterMs: 450']],
       /with pingMs 300 a Sentinel may suspect a new primary.*Use at least 500, or a smaller pingMs/,
     ],
     ['pings too dense for an election', [['pingMs: 300', 'pingMs: 200']], /asks them once a second/],
@@ -152,10 +152,10 @@ describe('a mistake in an environment file is reported with its place and its fi
     ],
     [
       'a bad duration',
-      [['downAfterMs: 850', 'downAfterMs: 5s']],
+      [['downAfterMs: 700', 'downAfterMs: 5s']],
       /sentinel\.downAfterMs is "5s"\. Write whole milliseconds, e\.g\. 1500/,
     ],
-    ['a negative duration', [['downAfterMs: 850', 'downAfterMs: -5']], /sentinel\.downAfterMs is -5/],
+    ['a negative duration', [['downAfterMs: 700', 'downAfterMs: -5']], /sentinel\.downAfterMs is -5/],
     ['a missing key', [['  region: lab-1\n', '']], /linode\.region is missing/],
     [
       'a wrong role',
@@ -190,13 +190,13 @@ describe('a mistake in an environment file is reported with its place and its fi
   });
 
   it('points at the line and column of the wrong key', () => {
-    expect(mistakesAfter(['downAfterMs: 850', 'downAfterMs: 5s'])[0]).toContain(placeOf('downAfterMs: 1000'));
+    expect(mistakesAfter(['downAfterMs: 700', 'downAfterMs: 5s'])[0]).toContain(placeOf('downAfterMs: 1000'));
     expect(mistakesAfter(['quorum: 2', 'quorun: 2'])[0]).toContain(placeOf('quorum: 2'));
   });
 
   it('reports every mistake at once, also those that span sections with mistakes of their own', () => {
     const found = mistakesAfter(
-      ['downAfterMs: 850', 'downAfterMs: 5s'],
+      ['downAfterMs: 700', 'downAfterMs: 5s'],
       ['quorum: 2', 'quorum: 4'],
       ['redis-2,', 'redis-1,'],
       ['holdMs: 4000', 'holdMS: 4000'],
