@@ -245,8 +245,10 @@ describe('the choice of scenarios', () => {
   const weekOf = (settings: typeof drill) =>
     Array.from({ length: 7 }, (_, index) => chooseScenarios('nightly', settings, from + index * day));
 
-  test('covers in the lab within a week all that there is', () => {
-    expect(new Set(weekOf(drillOf('lab')).flat())).toEqual(new Set(scenarioNames));
+  test('covers in the lab within a week all that there is, but for what its file keeps for who asks by name', () => {
+    const lab = drillOf('lab');
+    expect(lab.byHand).toEqual(['lb-blinking']);
+    expect(new Set([...weekOf(lab).flat(), ...lab.byHand])).toEqual(new Set(scenarioNames));
   });
 
   test('covers in production within a week what its file says, which is its to choose; the rest only somebody who asks for it gets', () => {

@@ -190,7 +190,7 @@ describe('a mistake in an environment file is reported with its place and its fi
   });
 
   it('points at the line and column of the wrong key', () => {
-    expect(mistakesAfter(['downAfterMs: 700', 'downAfterMs: 5s'])[0]).toContain(placeOf('downAfterMs: 1000'));
+    expect(mistakesAfter(['downAfterMs: 700', 'downAfterMs: 5s'])[0]).toContain(placeOf('downAfterMs: 700'));
     expect(mistakesAfter(['quorum: 2', 'quorun: 2'])[0]).toContain(placeOf('quorum: 2'));
   });
 
