@@ -9,14 +9,17 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import type { Release } from '../../actions/rollout/release-types.ts';
 
-export const redisHosts = ['127.0.26.1', '127.0.26.2', '127.0.26.3'] as const;
-export const sentinelHosts = ['127.0.26.11', '127.0.26.12', '127.0.26.13'] as const;
+/** Tests run side by side: each of vitest's workers has a rig of its own. */
+const net = `127.0.${26 + Number(process.env.VITEST_POOL_ID ?? 0)}`;
+export const redisHosts = [`${net}.1`, `${net}.2`, `${net}.3`] as const;
+export const sentinelHosts = [`${net}.11`, `${net}.12`, `${net}.13`] as const;
 export const redisPort = 26001;
 export const sentinelPort = 26002;
 const redisPassword = 'redis-password';
-const sentinelPassword = 'sentinel-password';
+export const sentinelPassword = 'sentinel-password';
 /** As environments have it (ms). */
 const pingMs = 300;
+const tiltMs = 1500;
 
 export interface RigOptions {
   /** A Debian root that the programs run in; '' for this machine's own. */
@@ -25,6 +28,8 @@ export interface RigOptions {
   readonly release: Release;
   readonly downAfterMs: number;
   readonly handoffAfterMs: number;
+  /** Half of the time before a failed failover is tried again. */
+  readonly failoverTimeoutMs?: number;
 }
 
 export interface RigNode {
@@ -35,6 +40,8 @@ export interface RigNode {
   /** What systemd does when it dies. */
   restart: boolean;
   stopping: boolean;
+  /** None of its scripts runs when it dies: its machine is gone. */
+  vanished: boolean;
   /** What follows its end. */
   ended: Promise<void>;
 }
@@ -68,9 +75,9 @@ export async function startRig(options: RigOptions): Promise<Rig> {
       await start(rig, node);
     }
     await until(20_000, 'the replicas to be linked', async () => (await linked(redisHosts[0])) === 2);
-    for (const host of sentinelHosts) rig.sentinels.push(startSentinel(rig, host));
+    for (const host of sentinelHosts) layOutSentinel(rig, host);
+    await startSentinels(rig);
     await until(20_000, 'the Sentinels to agree', () => settled(redisHosts[0]));
-    for (const host of sentinelHosts) await askSentinel(host, 'SENTINEL', 'DEBUG', 'ping-period', String(pingMs));
     return rig;
   } catch (error) {
     await stopRig(rig);
@@ -89,7 +96,15 @@ export async function stopRig(rig: Rig): Promise<void> {
 }
 
 function newNode(host: string): RigNode {
-  return { host, said: [], process: undefined, restart: true, stopping: false, ended: Promise.resolve() };
+  return {
+    host,
+    said: [],
+    process: undefined,
+    restart: true,
+    stopping: false,
+    vanished: false,
+    ended: Promise.resolve(),
+  };
 }
 
 function at(rig: Rig, node: RigNode, name: string): string {
@@ -146,7 +161,7 @@ shutdown-timeout 1
 `;
 }
 
-function startSentinel(rig: Rig, host: string): ChildProcess {
+function layOutSentinel(rig: Rig, host: string): void {
   const folder = join(rig.options.root, rig.folder, host);
   mkdirSync(folder, { recursive: true });
   writeFileSync(
@@ -160,13 +175,27 @@ sentinel announce-ip ${host}
 sentinel monitor mymaster ${redisHosts[0]} ${redisPort} 2
 sentinel auth-pass mymaster ${redisPassword}
 sentinel down-after-milliseconds mymaster ${rig.options.downAfterMs}
-sentinel failover-timeout mymaster 6000
+sentinel failover-timeout mymaster ${rig.options.failoverTimeoutMs ?? 6000}
 sentinel parallel-syncs mymaster 2
 `,
   );
-  const child = command(rig, ['redis-sentinel', `${rig.folder}/${host}/sentinel.conf`]);
-  child.stdout?.on('data', (text) => appendFileSync(join(folder, 'log'), text));
-  return child;
+}
+
+/** All of them, with what they wrote into their files, and as firedrill-sentinel-pace sets them. */
+export async function startSentinels(rig: Rig): Promise<void> {
+  rig.sentinels.length = 0;
+  for (const host of sentinelHosts) {
+    const child = command(rig, ['redis-sentinel', `${rig.folder}/${host}/sentinel.conf`]);
+    child.stdout?.on('data', (text) => appendFileSync(sentinelLog(rig, host), text));
+    rig.sentinels.push(child);
+  }
+  const pace = ['ping-period', String(pingMs), 'tilt-period', String(tiltMs)];
+  for (const host of sentinelHosts)
+    await until(5000, host, async () => (await askSentinel(host, 'SENTINEL', 'DEBUG', ...pace)) === 'OK');
+}
+
+export function sentinelLog(rig: Rig, host: string): string {
+  return join(rig.options.root, rig.folder, host, 'log');
 }
 
 function command(rig: Rig, argv: readonly string[]): ChildProcess {
@@ -191,6 +220,7 @@ export function script(rig: Rig, node: RigNode, name: string, ...args: string[])
 /** `systemctl start`: returns when Redis has been started, ready or not. */
 export async function start(rig: Rig, node: RigNode): Promise<void> {
   node.stopping = false;
+  node.vanished = false;
   node.restart = true;
   await script(rig, node, 'fence');
   const child = command(rig, ['redis-server', at(rig, node, 'redis.conf')]);
@@ -203,13 +233,20 @@ export async function start(rig: Rig, node: RigNode): Promise<void> {
 
 async function ended(rig: Rig, node: RigNode): Promise<void> {
   node.process = undefined;
-  if (rig.closed) return;
+  if (rig.closed || node.vanished) return;
   const again = node.restart && !node.stopping;
   await script(rig, node, 'handoff', 'died');
   void script(rig, node, 'handoff', 'crash');
   if (again) await sleep(100);
   if (!again || rig.closed) return;
   await start(rig, node);
+}
+
+/** Its machine loses its power. */
+export async function vanish(node: RigNode): Promise<void> {
+  node.vanished = true;
+  node.process?.kill('SIGKILL');
+  await until(5000, 'its end', async () => node.process === undefined);
 }
 
 /** `systemctl stop`. */
