@@ -2,17 +2,17 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { sleep, until } from '../../actions/core/deadline.ts';
-import { loadEnvironment } from '../../actions/core/environment/load.ts';
 import { nodesOf } from '../../actions/core/environment/nodes.ts';
-import { shellQuote } from '../../actions/core/ssh.ts';
 import { startTraffic } from '../faults/traffic.ts';
 import { listNamespaces } from '../lab/machines/network.ts';
 import { mountsUnder } from '../lab/machines/overlay.ts';
 import { preflight } from '../lab/machines/preflight.ts';
 import { labProcesses } from '../lab/machines/processes.ts';
-import { clone, lab, outDir, stateDir } from '../lab/paths.ts';
+import { lab, outDir, stateDir } from '../lab/paths.ts';
 import { afterFault, holder } from './balancers.ts';
-import { invocations, otherClone, request, runInside, runLab, startLab } from './lab-command.ts';
+import { invocations, otherClone, request, runLab, startLab } from './lab-command.ts';
+import { environment, onNode, redisCli } from './nodes.ts';
+import { settingsTests } from './settings.ts';
 
 /** One fleet for the whole file, made and unmade by the commands that the README names. */
 
@@ -21,7 +21,6 @@ const skipReason =
   missing.length === 0 ? undefined : `the lab needs ${missing.map((each) => `${each.what} (${each.fix})`).join('; ')}`;
 let other: ReturnType<typeof otherClone>;
 let serviceUrl = '';
-const environment = loadEnvironment(`${clone}/environments/lab.yaml`);
 /** The address that the load balancers share. */
 const shared = environment.haproxy.shared?.address ?? '';
 
@@ -36,18 +35,6 @@ afterEach(() => other?.remove());
 afterAll(async () => {
   if (skipReason === undefined) await runLab(['down']);
 });
-
-/** A command of root's on a node; what it said. */
-async function onNode(node: string, command: string): Promise<string> {
-  const { code, output } = await runInside(['ssh', node, `sudo sh -c ${shellQuote(command)}`], 30_000);
-  expect(code, output).toBe(0);
-  return output.trim();
-}
-
-/** A shell command for a node: redis-cli with the password of that file. */
-function redisCli(file: string, args: string): string {
-  return `REDISCLI_AUTH=$(awk '$1 == "requirepass" { print $2 }' /etc/redis/${file}) redis-cli ${args}`;
-}
 
 /** Whether Prometheus says that this alert fires. */
 async function fires(alert: string): Promise<true | undefined> {
@@ -91,13 +78,10 @@ describe('npm run lab', () => {
     expect(request(`${serviceUrl}/test-status`, ['--request', 'PUT', '--data', 'kept']).status).toBe(204);
     expect(request(`${serviceUrl}/test-status`)).toEqual({ status: 200, body: 'kept' });
   });
-
-  test('has Sentinels that ping as often as the environment says', async () => {
-    const asked = redisCli('firedrill-sentinel.conf', '-p 26379 SENTINEL DEBUG');
-    for (const { name } of nodesOf(environment, 'sentinel'))
-      expect(await onNode(name, asked)).toMatch(/PING-PERIOD\s+300\s/);
-  });
 });
+
+/** Here, where nothing was rolled out since: it is this work tree's settings that are in force. */
+describe('a setting on which a promise rests is in force', settingsTests);
 
 describe('a rollout', () => {
   test('of the same commit changes nothing and restarts nothing', async () => {
