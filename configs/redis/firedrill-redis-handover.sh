@@ -5,6 +5,8 @@
 # Sentinel takes three ticks of 53 to 100 ms for a promotion. Where a write is acknowledged only when the replicas have it, the pause begins
 # with the last of these, when the replica is chosen: were the promotion quicker than the pause, nothing acknowledged would be lost. Else it
 # begins, and the replicas have caught up, before Sentinel is asked.
+# A failover that is asked for needs nobody to be down: Sentinel may choose a replica that froze a moment ago, for which writes wait no longer
+# (c-app/follow.h). So while writes go on every replica has to answer immediately before Sentinel is asked.
 # stop: before systemd stops Redis (systemctl stop or restart, reboot, shutdown). Always exits 0: the stop goes on. A replica leaves
 # the election instead (firedrill-redis-leave).
 # now: for a planned handover. Exits 0 when another node is primary, 1 when this one serves on.
@@ -12,11 +14,16 @@ set -eu
 umask 027
 
 mode=$1 settings=${2:-/etc/redis/firedrill-redis-fence.conf}
+# Set when a replica froze after it was looked at, and all are looked at again.
+again=${3:-}
 name=handover
 # shellcheck source=configs/redis/firedrill-redis-lib.sh
 . "${0%/*}/../lib/firedrill-redis-lib.sh"
 # How long the replicas may take for what was written until the pause (ms): they are linked and kept up a moment ago.
 catch_up_ms=500
+# So old a replica's answer may be when Sentinel is asked: less than the 50 ms by which sessiond compares silences, for the request takes its
+# time too. One that has not answered in `frozen_ms` is frozen.
+fresh_ms=40 frozen_ms=500
 
 say() { echo "handover: $*"; }
 
@@ -105,7 +112,8 @@ find_replicas() {
     }')
   if [ -z "$known" ]; then
     # A replica that has come back gets its priority after 3 s, and Sentinel hears of that within 10; nothing waits for this.
-    trouble='Sentinel knows no replica that it could promote' patience_ms=15000
+    trouble='Sentinel knows no replica that it could promote'
+    [ -n "$again" ] || patience_ms=15000
     return 1
   fi
   replicas=''
@@ -161,6 +169,25 @@ ROLE"
   for each in $behind; do watch "$each"; done
 }
 
+pause_first() {
+  stage=catch-up
+  pause_writes
+  say_after "$(seconds "$catch_up_ms")" 'late catch-up'
+}
+
+ask_replicas() {
+  stage=fresh waiting=$replicas tries=$((tries + 1)) fresh_from=$(now_ms)
+  for each in $replicas; do tell "$each" ROLE; done
+}
+
+# Nothing has been asked for, and writes go on. By now the Sentinels take the replica for down, or will soon, and another is as good.
+look_again() {
+  say "$* does not answer any more; looking again"
+  trap - EXIT
+  close_events
+  exec "$0" "$mode" "$settings" again
+}
+
 ask_for_promotion() {
   stage=promote asked=1
   tell sentinel "SENTINEL FAILOVER $master"
@@ -174,13 +201,41 @@ talk sentinel "$sentinel" "$sentinel_password"
 hear "$sentinel" +selected-slave
 tell own PING
 tell sentinel PING
-waiting='own sentinel heard' stage=connect target='' behind=$replicas
+waiting='own sentinel heard' stage=connect target='' behind=$replicas tries=0
+if [ "$handover_pause" = chosen ]; then
+  waiting="$waiting $replicas"
+  for each in $replicas; do
+    talk "$each" "$each" "$redis_password"
+    tell "$each" PING
+  done
+fi
 say_after 1 'late connect'
 
 while [ "$stage" != promoted ]; do
   read -r who what more <&3
   case $stage:$who:$what in
-    "$stage:late:$stage") give_up "not in time: $stage (without${waiting:-$behind})" ;;
+    connect:late:connect | fresh:late:fresh)
+      # shellcheck disable=SC2086 # a list of words
+      set -- $waiting
+      case ${1:-own} in own | sentinel | heard) give_up "not in time: $stage (without $*)" ;; esac
+      [ -n "$again" ] || look_again "$*"
+      pause_first
+      ;;
+    fresh:*:slave)
+      # shellcheck disable=SC2086 # a list of words
+      without "$who" $waiting
+      waiting=$left
+      [ -z "$waiting" ] || continue
+      if [ $(($(now_ms) - fresh_from)) -lt "$fresh_ms" ]; then
+        ask_for_promotion
+      elif [ "$tries" -lt 3 ]; then
+        ask_replicas
+      else
+        pause_first
+      fi
+      ;;
+    fresh:*:master) give_up "$who was promoted without this node's doing" ;;
+    "$stage:late:$stage") give_up "not in time: $stage (without$behind)" ;;
     *:gone:*) watch "$what" ;;
     promote:is:*) if [ "$more" = primary ]; then to=$what stage=promoted; fi ;;
     promote:heard:slave)
@@ -207,11 +262,10 @@ while [ "$stage" != promoted ]; do
     if [ -n "$waiting" ]; then
       continue
     elif [ "$handover_pause" = chosen ]; then
-      ask_for_promotion
+      ask_replicas
+      say_after "$(seconds "$frozen_ms")" 'late fresh'
     else
-      stage=catch-up
-      pause_writes
-      say_after "$(seconds "$catch_up_ms")" 'late catch-up'
+      pause_first
     fi
   elif [ "$paused" -eq 1 ] && [ -n "$behind" ]; then
     # The second line of ROLE's answer, after `master`.

@@ -42,6 +42,8 @@ export interface RigNode {
   stopping: boolean;
   /** None of its scripts runs when it dies: its machine is gone. */
   vanished: boolean;
+  /** A folder with programs that its scripts take instead of the machine's. */
+  programs: string | undefined;
   /** What follows its end. */
   ended: Promise<void>;
 }
@@ -103,6 +105,7 @@ function newNode(host: string): RigNode {
     restart: true,
     stopping: false,
     vanished: false,
+    programs: undefined,
     ended: Promise.resolve(),
   };
 }
@@ -198,15 +201,17 @@ export function sentinelLog(rig: Rig, host: string): string {
   return join(rig.options.root, rig.folder, host, 'log');
 }
 
-function command(rig: Rig, argv: readonly string[]): ChildProcess {
+function command(rig: Rig, argv: readonly string[], programs?: string): ChildProcess {
   const [program = '', ...args] = rig.options.root === '' ? argv : ['chroot', rig.options.root, ...argv];
+  const env = { ...process.env, PATH: `${programs === undefined ? '' : `${programs}:`}${process.env.PATH}` };
   // Also when this process is killed: what would be left has the addresses of the next rig.
-  return spawn('setpriv', ['--pdeathsig', 'KILL', program, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  return spawn('setpriv', ['--pdeathsig', 'KILL', program, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
 }
 
 /** A script of the node, to its end; gives its exit code, and what it says is kept. */
 export function script(rig: Rig, node: RigNode, name: string, ...args: string[]): Promise<number> {
-  const child = command(rig, [at(rig, node, `sbin/firedrill-redis-${name}`), ...args, at(rig, node, 'settings')]);
+  const argv = [at(rig, node, `sbin/firedrill-redis-${name}`), ...args, at(rig, node, 'settings')];
+  const child = command(rig, argv, node.programs);
   for (const stream of [child.stdout, child.stderr])
     stream?.on('data', (text) => {
       node.said.push(...String(text).trim().split('\n'));
@@ -351,6 +356,11 @@ export function nodeOf(rig: Rig, host: string): RigNode {
   const node = rig.nodes.find((each) => each.host === host);
   if (node === undefined) throw new Error(`no node ${host}`);
   return node;
+}
+
+/** The node's script, as seen from here. */
+export function scriptPath(rig: Rig, node: RigNode, name: string): string {
+  return join(rig.options.root, at(rig, node, `sbin/firedrill-redis-${name}`));
 }
 
 /** A file that the node's scripts leave each other, as seen from here. */

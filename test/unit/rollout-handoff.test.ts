@@ -1,4 +1,6 @@
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import {
@@ -11,7 +13,9 @@ import {
   redisHosts,
   redisPort,
   script,
+  scriptPath,
   sentinelHosts,
+  sentinelLog,
   settledPrimary,
   start,
   startRig,
@@ -43,6 +47,10 @@ async function viewOf(sentinel: string, replica: string): Promise<{ priority: nu
 async function setDownAfter(ms: number): Promise<void> {
   for (const sentinel of sentinelHosts)
     await askSentinel(sentinel, 'SENTINEL', 'SET', 'mymaster', 'down-after-milliseconds', String(ms));
+}
+
+async function setInfoPeriod(ms: number): Promise<void> {
+  for (const sentinel of sentinelHosts) await askSentinel(sentinel, 'SENTINEL', 'DEBUG', 'info-period', String(ms));
 }
 
 /** Writes while `act` runs and for a second more; gives how many acknowledged writes are missing on the settled primary, and the stall. */
@@ -136,6 +144,58 @@ describe('a primary that goes away', () => {
     expect(lost).toEqual([]);
     expect(now).not.toBe(primary);
     expect(now).not.toBe(hung?.host);
+  }, 60_000);
+
+  // Writes do not wait for such a replica: its unanswered ping is older than the primary's (c-app/follow.h).
+  it('never has a replica chosen that froze after it was looked at', async () => {
+    const frozen = rig.nodes.find((each) => each !== node);
+    if (frozen === undefined) throw new Error('no replica');
+    // Whom the Sentinels like best; they hear of it now, and not in 10 s.
+    await ask(frozen.host, 'CONFIG', 'SET', 'replica-priority', '1');
+    await setInfoPeriod(100);
+    await until(10_000, 'the Sentinels to know', async () => {
+      const views = await Promise.all(sentinelHosts.map((sentinel) => viewOf(sentinel, frozen.host)));
+      return views.every(({ priority }) => priority === 1);
+    });
+    await setInfoPeriod(10_000);
+    const chosen = () => sentinelHosts.map((host) => readFileSync(sentinelLog(rig, host), 'utf8')).join('');
+    const before = chosen().split(`+selected-slave slave ${frozen.host}`).length;
+    node.programs = mkdtempSync(join(tmpdir(), 'firedrill-programs-'));
+    // The handover listens to Sentinel when it has looked at the replicas, and before it asks for the promotion.
+    const freeze = `kill -STOP ${frozen.process?.pid}; sleep 0.4`;
+    const redisCli = `#!/bin/sh
+PATH=\${PATH#*:} here=\${0%/*}
+case $* in *SUBSCRIBE*) [ -e "$here/frozen" ] || { : >"$here/frozen"; ${freeze}; } ;; esac
+exec redis-cli "$@"
+`;
+    writeFileSync(join(node.programs, 'redis-cli'), redisCli, { mode: 0o755 });
+    const { lost, now } = await underWrites(async () => {
+      const code = await script(rig, node, 'handover', 'now');
+      expect(existsSync(join(node.programs ?? '', 'frozen'))).toBe(true);
+      frozen.process?.kill('SIGCONT');
+      expect(code).toBe(0);
+    });
+    rmSync(node.programs, { recursive: true });
+    node.programs = undefined;
+    expect(chosen().split(`+selected-slave slave ${frozen.host}`)).toHaveLength(before);
+    expect(node.said.join('\n')).toContain(`${frozen.host}:${redisPort} does not answer any more`);
+    expect(lost).toEqual([]);
+    expect(now).not.toBe(primary);
+    expect(now).not.toBe(frozen.host);
+    await ask(frozen.host, 'CONFIG', 'SET', 'replica-priority', '100');
+  }, 60_000);
+
+  it('pauses its writes before it asks where the replicas do not answer in time', async () => {
+    const path = scriptPath(rig, node, 'handover');
+    const text = readFileSync(path, 'utf8');
+    writeFileSync(path, text.replace('fresh_ms=40', 'fresh_ms=0'));
+    const { lost, now } = await underWrites(async () => {
+      expect(await script(rig, node, 'handover', 'now')).toBe(0);
+    });
+    writeFileSync(path, text);
+    expect(text).toContain('fresh_ms=40');
+    expect(lost).toEqual([]);
+    expect(now).not.toBe(primary);
   }, 60_000);
 
   it('on demand hands over and runs on as a replica', async () => {
