@@ -78,6 +78,10 @@ async function downAfters(): Promise<number[]> {
   );
 }
 
+async function setInfoPeriod(ms: number): Promise<void> {
+  for (const host of sentinelHosts) await askSentinel(host, 'SENTINEL', 'DEBUG', 'info-period', String(ms));
+}
+
 const isUsual = async (): Promise<boolean> => (await downAfters()).every((ms) => ms === downAfterMs);
 
 /** How often the Sentinels have noted this, since their logs were this long. */
@@ -155,6 +159,25 @@ describe('a failover', () => {
     for (const each of rig.sentinels) each.kill('SIGCONT');
     await until(promisedMs, 'a promotion', promoted);
     expect(noted('+tilt', since)).toBeGreaterThan(1);
+  }, 60_000);
+
+  it('that finds all replicas restarted, so of priority 0, waits for a person, who gives one its priority', async () => {
+    for (const each of others()) await ask(each.host, 'CONFIG', 'SET', 'replica-priority', '0');
+    // They hear of it now, and not in 10 s.
+    await setInfoPeriod(100);
+    await sleep(500);
+    await setInfoPeriod(10_000);
+    const since = logLengths();
+    startMargins();
+    await vanish(node);
+    await until(20_000, 'two attempts', async () => noted('-failover-abort-no-good-slave', since) >= 2);
+    expect(noted('+selected-slave', since)).toBe(0);
+    expect(said).toBe('');
+    const [chosen] = others();
+    await ask(chosen?.host ?? '', 'CONFIG', 'SET', 'replica-priority', '100');
+    await until(promisedMs, 'a promotion', promoted);
+    expect(((await ask(chosen?.host ?? '', 'ROLE')) as unknown[])[0]).toBe('master');
+    for (const each of others()) await ask(each.host, 'CONFIG', 'SET', 'replica-priority', '100');
   }, 60_000);
 
   it('has its usual margin while the primary is well, also when a script was killed that had widened it', async () => {
