@@ -13,7 +13,7 @@ name=rejoin
 priority=100
 # So long it keeps up first (ms): longer than sessiond takes to count it again, so that it counts before it may be promoted.
 earned_ms=3000
-# So long without an answer, and Redis has been stopped (ms).
+# So long has nobody been there, and Redis was stopped (ms). One that is frozen says nothing, and is waited for.
 gone_ms=30000
 
 say() { echo "rejoin: $*"; }
@@ -35,7 +35,10 @@ while :; do
   [ "$value" != 0 ] || exit 0
   field role
   case $value in
-    '') [ $((now - answered_at)) -lt "$gone_ms" ] || exit 0 ;;
+    '')
+      case $info in *[!' ']*) ;; *) answered_at=$now ;; esac
+      [ $((now - answered_at)) -lt "$gone_ms" ] || exit 0
+      ;;
     master) break ;;
     *)
       answered_at=$now
@@ -53,5 +56,6 @@ while :; do
   esac
   sleep 0.25
 done
-printf 'CONFIG SET replica-priority %s\n' "$priority" | ask_redis "$own" >/dev/null
+# It may be busy with a script: the unit tries again.
+[ "$(echo "CONFIG SET replica-priority $priority" | ask_redis "$own")" = OK ]
 say "this node may be promoted again"
