@@ -1,6 +1,14 @@
 import { FiredrillError } from './errors.ts';
 import type { Ssh } from './ssh.ts';
 
+/**
+ * How often HAProxy sends a request again: the turns that it takes while the service holds it for want of a primary, and 12 beside, which
+ * outlast a restart in place of all servers (0.3 s when systemd's watchdog ends them together; a refused one is tried again after 75 ms at most).
+ */
+export function retriesOf(holdMs: number, responseTimeoutMs: number): number {
+  return Math.ceil(holdMs / responseTimeoutMs) + 12;
+}
+
 /** HAProxy's opinion of one server of a backend. */
 export interface HaproxyServer {
   readonly backend: string;

@@ -1,5 +1,6 @@
 import { nodesOf } from '../core/environment/nodes.ts';
 import { type Environment, type EnvironmentNode, type Role, roles } from '../core/environment/schema.ts';
+import { retriesOf } from '../core/haproxy.ts';
 import type { Secret } from '../core/secret.ts';
 
 export interface FleetSecrets {
@@ -60,7 +61,7 @@ export function templateVariables(
     redis,
     sentinel,
     app,
-    haproxy,
+    haproxy: { ...haproxy, retries: retriesOf(app.holdMs, haproxy.responseTimeoutMs) },
     monitor,
     shared: sharedVariables(environment, node),
   };

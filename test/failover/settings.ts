@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { retriesOf } from '../../actions/core/haproxy.ts';
 import { renderTemplate } from '../../actions/rollout/render.ts';
 
 /** The deployment under test: every program on a loopback address of its own, on its usual port. */
@@ -87,6 +88,7 @@ export function haproxyCfg(): string {
       connectTimeoutMs: 200,
       clientTimeoutMs: 50_000,
       responseTimeoutMs: 800,
+      retries: retriesOf(holdMs, 800),
       serverTimeoutMs: 10_000,
       silentMs: 250,
       keepaliveS: 1,
@@ -97,7 +99,7 @@ export function haproxyCfg(): string {
       rise: 2,
       maxConnections: 4000,
     },
-    app: { port: appPort, holdMs },
+    app: { port: appPort },
     node: { name: 'lb-1', address: balancer.host },
     shared: null,
     nodes: { app: appHosts.map((address, index) => ({ name: `app-${index + 1}`, address })) },

@@ -127,6 +127,11 @@ describe('a mistake in an environment file is reported with its place and its fi
       [['downAfterMs: 700', 'downAfterMs: 450']],
       /with pingMs 300 a Sentinel may suspect a new primary.*Use at least 500, or a smaller pingMs/,
     ],
+    [
+      'a write that is forgotten while it may still come again',
+      [['holdMs: 4000', 'holdMs: 4000\n  requestIdTtlS: 15']],
+      /a request may be sent again for 18400 ms, and its id is forgotten after 15 s.*Use more than 19/,
+    ],
     ['pings too dense for an election', [['pingMs: 300', 'pingMs: 200']], /asks them once a second/],
     [
       'a rate over too few scrapes',

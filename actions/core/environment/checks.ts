@@ -1,3 +1,4 @@
+import { retriesOf } from '../haproxy.ts';
 import type { Environment, EnvironmentNode } from './schema.ts';
 import { sharedChecks } from './shared-checks.ts';
 
@@ -101,7 +102,7 @@ function fleetChecks(nodes: readonly EnvironmentNode[], parsed: ParsedSections):
       fix: 'Mark exactly one redis node with `primary: true`; Sentinel decides after the first start',
     });
   }
-  mistakes.push(...quorumChecks(having('sentinel'), parsed), ...paceChecks(parsed));
+  mistakes.push(...quorumChecks(having('sentinel'), parsed), ...paceChecks(parsed), ...memoryChecks(parsed));
   const replicas = having('redis') - 1;
   if (parsed.app !== undefined && parsed.app.durability !== 'async' && parsed.app.replicasRequired > replicas) {
     mistakes.push({
@@ -122,6 +123,17 @@ function paceChecks({ sentinel }: ParsedSections): Mistake[] {
   if (sentinel === undefined || sentinel.downAfterMs >= least) return [];
   const what = `with pingMs ${sentinel.pingMs} a Sentinel may suspect a new primary before it has reached it, and replace it`;
   return [{ path: ['sentinel', 'downAfterMs'], what, fix: `Use at least ${least}, or a smaller pingMs` }];
+}
+
+/** A write that comes again must be known still: HAProxy sends it again for so long, and the service may hold the last one. */
+function memoryChecks({ app, haproxy }: ParsedSections): Mistake[] {
+  if (app === undefined || haproxy === undefined) return [];
+  const { holdMs, requestIdTtlS } = app;
+  const longestMs = (retriesOf(holdMs, haproxy.responseTimeoutMs) + 1) * haproxy.responseTimeoutMs + holdMs;
+  if (requestIdTtlS * 1000 > longestMs) return [];
+  const what = `a request may be sent again for ${longestMs} ms, and its id is forgotten after ${requestIdTtlS} s: it could be applied twice`;
+  const fix = `Use more than ${Math.ceil(longestMs / 1000)}, or a smaller haproxy.responseTimeoutMs`;
+  return [{ path: ['app', 'requestIdTtlS'], what, fix }];
 }
 
 function quorumChecks(sentinels: number, parsed: ParsedSections): Mistake[] {
