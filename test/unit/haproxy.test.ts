@@ -37,8 +37,9 @@ test('a request gets an id when it has none, and is sent again only where that i
     .split('\n')
     .map((line) => line.trim());
   expect(lines).toContain('http-request set-header X-Request-Id %[uuid()] unless { req.hdr(X-Request-Id) -m found }');
-  expect(lines).toContain('retry-on conn-failure empty-response');
-  expect(lines).toContain('http-request disable-l7-retry unless METH_GET or METH_PUT or METH_DELETE');
+  expect(lines).toContain('retry-on conn-failure empty-response response-timeout');
+  expect(lines).toContain('acl repeatable method GET PUT DELETE');
+  expect(lines).toContain('http-request disable-l7-retry unless repeatable');
 });
 
 test('an app that dies is declared down by the health check, not in the midst of the request that found it dead', () => {
