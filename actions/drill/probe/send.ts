@@ -56,8 +56,13 @@ export function send({ agent, url, id, step, intendedAt, requestTimeoutMs }: Sen
       end(outcomeOfError(op, code), 0, nothing, code);
     };
     asked.on('error', broken);
-    // A client that waits for an answer on a connection whose other end is another machine by now hears of it so; Node sets it for idle ones.
-    asked.on('socket', (socket) => socket.setKeepAlive(true, keepAliveMs));
+    // A client that waits for an answer on a connection whose other end is another machine by now hears of it so. Node sets it for idle ones
+    // only, and forgets what is set before a connection is made.
+    asked.on('socket', (socket) => {
+      const keep = (): void => void socket.setKeepAlive(true, keepAliveMs);
+      if (socket.connecting) socket.once('connect', keep);
+      else keep();
+    });
     asked.on('response', (response) => {
       const chunks: Buffer[] = [];
       response.on('data', (chunk: Buffer) => chunks.push(chunk));
