@@ -247,7 +247,7 @@ describe('the choice of scenarios', () => {
 
   test('covers in the lab within a week all that there is, but for what its file keeps for who asks by name', () => {
     const lab = drillOf('lab');
-    expect(lab.byHand).toEqual(['lb-blinking']);
+    expect(lab.byHand).toEqual(['lb-blinking', 'lb-frozen']);
     expect(new Set([...weekOf(lab).flat(), ...lab.byHand])).toEqual(new Set(scenarioNames));
   });
 
