@@ -101,12 +101,16 @@ static uint64_t hash(uint64_t h, const char *data, size_t len) {
   return h;
 }
 
+/* The etag follows from the request's id, where it has one: sent again through another instance, to another primary, it makes the same
+ * version. So one who read it on a primary that was cut off holds no version that never was. */
 static void make_tag(struct store *s, struct store_op *op) {
   uint64_t h = hash(UINT64_C(14695981039346656037) + op->kind, op->condition, strlen(op->condition) + 1);
+  uint64_t print = hash(h, op->value, op->value_len);
+  bool named = op->request_id_len > 0;
   op->tag[0] = '+';
-  put_chars(op->tag + 1, s->seed, STORE_ETAG_LEN / 2);
-  put_chars(op->tag + 1 + STORE_ETAG_LEN / 2, s->count++, STORE_ETAG_LEN / 2);
-  put_chars(op->tag + 1 + STORE_ETAG_LEN, hash(h, op->value, op->value_len), STORE_TAG_LEN - STORE_ETAG_LEN - 1);
+  put_chars(op->tag + 1, named ? hash(print, op->request_id, op->request_id_len) : s->seed, STORE_ETAG_LEN / 2);
+  put_chars(op->tag + 1 + STORE_ETAG_LEN / 2, named ? hash(~print, op->request_id, op->request_id_len) : s->count++, STORE_ETAG_LEN / 2);
+  put_chars(op->tag + 1 + STORE_ETAG_LEN, print, STORE_TAG_LEN - STORE_ETAG_LEN - 1);
 }
 
 /* the connections to the primary */

@@ -369,6 +369,20 @@ static void at_its_deadline_it_is_given_up_as_not_applied(void **state) {
   assert_int_equal(metrics.held_expired, 2);
 }
 
+static void a_request_that_is_named_makes_the_same_version_wherever_it_is_sent(void **state) {
+  struct client *c[] = {client(STORE_SET, "1", "v"), client(STORE_SET, "1", "v"), client(STORE_SET, "2", "v"), client(STORE_SET, "1", "w"), client(STORE_SET, "", "v"),
+                        client(STORE_SET, "", "v")};
+  (void)state;
+  config.hold_max = 16;
+  store_reload(store, NULL);
+  for (size_t i = 0; i < COUNT(c); i++) submit(c[i]);
+  assert_memory_equal(c[0]->op.tag, c[1]->op.tag, STORE_TAG_LEN);
+  assert_memory_not_equal(c[0]->op.tag, c[2]->op.tag, 1 + STORE_ETAG_LEN);
+  assert_memory_not_equal(c[0]->op.tag, c[3]->op.tag, 1 + STORE_ETAG_LEN);
+  assert_memory_not_equal(c[4]->op.tag, c[5]->op.tag, 1 + STORE_ETAG_LEN);
+  run(400);
+}
+
 static void what_it_has_waited_elsewhere_is_taken_off_the_time_for_which_it_is_held(void **state) {
   struct client *get = client(STORE_GET, "", ""), *set = client(STORE_SET, "1", "v");
   (void)state;
@@ -945,6 +959,7 @@ int main(void) {
       ON(nobody_named, a_request_is_held_until_there_is_a_primary),
       ON(nobody_named, at_its_deadline_it_is_given_up_as_not_applied),
       ON(nobody_named, what_it_has_waited_elsewhere_is_taken_off_the_time_for_which_it_is_held),
+      ON(nobody_named, a_request_that_is_named_makes_the_same_version_wherever_it_is_sent),
       ON(nobody_named, a_full_queue_refuses_at_once),
       ON(nobody_named, what_is_withdrawn_is_never_called_back),
       ON(nobody_named, at_the_end_every_request_is_answered),
