@@ -59,8 +59,9 @@ check() {
   case $reply in
     '# pxname,svname,'*)
       share "$reply"
-      claim_late
-      forget_reign
+      # Their failure is none of HAProxy's.
+      claim_late || true
+      forget_reign || true
       return 0
       ;;
   esac
@@ -163,14 +164,14 @@ alone() {
 }
 
 # older FILE SECONDS: nothing was told there for so long.
-older() { [ $(($(date +%s) - $(stat -c %Y "$state/$1"))) -ge "$2" ]; }
+older() { [ $(($(date +%s) - $(stat -c %Y "$state/$1" || date +%s))) -ge "$2" ]; }
 
 claim_late() {
   if [ "$(number holds)" -eq 1 ] && older holds 3; then claim; fi
 }
 
 claim() {
-  [ "$(number holds)" -eq 1 ] || return 0
+  [ "$(number holds)" -eq 1 ] && holds || return 0
   now=$(connections) base=$(number base)
   # Those of before end meanwhile.
   [ "$now" -ge "$base" ] || tell base "$now"
@@ -178,7 +179,7 @@ claim() {
   alone
   if [ "$(number holds)" -eq 1 ]; then
     tell holds 2
-    tell reign "$(($(date +%s) / reign_step_s % reigns + 1))"
+    tell reign "$(($(date +%s) / reign_step_s % reigns + 2))"
   fi
   exec 9>&-
 }
@@ -189,10 +190,11 @@ end() {
   tell reign 0
 }
 
-# Not before the peer answers: one that is frozen still may have an earlier reign.
+# Not before the peer answers: one that is frozen still may have an earlier reign. What is left is 1: above a standby that took the address
+# because its own link was silent.
 forget_reign() {
-  [ "$(number reign)" -ne 0 ] && older reign "$reign_s" || return 0
-  if answers "$peer:$port" /healthz; then tell reign 0; fi
+  [ "$(number reign)" -gt 1 ] && older reign "$reign_s" || return 0
+  if answers "$peer:$port" /healthz; then tell reign 1; fi
 }
 
 # New connections go on to the peer, which answers them itself, under the shared address.

@@ -130,7 +130,7 @@ describe('a mistake in an environment file is reported with its place and its fi
     [
       'a write that is forgotten while it may still come again',
       [['holdMs: 4000', 'holdMs: 4000\n  requestIdTtlS: 15']],
-      /a request may be sent again for 18400 ms, and its id is forgotten after 15 s.*Use more than 19/,
+      /a request may be sent again for 19750 ms, and its id is forgotten after 15 s.*Use more than 20/,
     ],
     ['pings too dense for an election', [['pingMs: 300', 'pingMs: 200']], /asks them once a second/],
     [

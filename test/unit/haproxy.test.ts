@@ -38,7 +38,7 @@ test('a request gets an id when it has none, and is sent again only where that i
     .map((line) => line.trim());
   expect(lines).toContain('http-request set-header X-Request-Id %[uuid()] unless { req.hdr(X-Request-Id) -m found }');
   expect(lines).toContain('retry-on conn-failure empty-response response-timeout');
-  expect(lines).toContain('acl repeatable method GET PUT DELETE');
+  expect(lines).toContain('acl repeatable method GET HEAD PUT DELETE');
   expect(lines).toContain('http-request disable-l7-retry unless repeatable');
 });
 

@@ -129,7 +129,9 @@ function paceChecks({ sentinel }: ParsedSections): Mistake[] {
 function memoryChecks({ app, haproxy }: ParsedSections): Mistake[] {
   if (app === undefined || haproxy === undefined) return [];
   const { holdMs, requestIdTtlS } = app;
-  const longestMs = (retriesOf(holdMs, haproxy.responseTimeoutMs) + 1) * haproxy.responseTimeoutMs + holdMs;
+  const longestMs =
+    (retriesOf(holdMs, haproxy.responseTimeoutMs) + 1) * (haproxy.responseTimeoutMs + haproxy.connectTimeoutMs) +
+    holdMs;
   if (requestIdTtlS * 1000 > longestMs) return [];
   const what = `a request may be sent again for ${longestMs} ms, and its id is forgotten after ${requestIdTtlS} s: it could be applied twice`;
   const fix = `Use more than ${Math.ceil(longestMs / 1000)}, or a smaller haproxy.responseTimeoutMs`;
