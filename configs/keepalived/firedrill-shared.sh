@@ -14,7 +14,7 @@ set -eu
 device=eth2
 state=/run/firedrill-shared
 # A reign is a number from 1 to so many, a higher one each so many seconds, so that a later one is above an earlier; but for the moment, every
-# ten minutes, when it begins anew. So long (s) after it was taken it is forgotten, once the peer is back: then both are equals again.
+# ten minutes, when it begins anew. So long (s) after it was taken it falls to 1, once the peer is back.
 reigns=150 reign_step_s=4 reign_s=20
 
 # tell FILE VALUE: keepalived reads it at once. In place: it watches this very file. 0 is well, -254 gives the address away.
